@@ -1,0 +1,1 @@
+"""Makes the model that bwcoach runs. Imports bwcoach, never the reverse."""

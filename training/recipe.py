@@ -1,0 +1,80 @@
+"""Everything that decides a run, in one YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bwcoach.errors import RecipeError
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CorpusRecipe(_Part):
+    paths: dict[str, Path] = Field(min_length=1)
+    vocabulary: int = Field(ge=300, le=65_000)
+    characters: int = Field(gt=0, description="how much of each genre the vocabulary is learnt from")
+
+
+class Shape(_Part):
+    width: int
+    layers: int
+    heads: int
+    kv_heads: int
+    feed_forward: int
+
+
+class PretrainRecipe(_Part):
+    shape: Shape
+    context: int
+    windows: dict[int, float] = Field(description="lengths of windows and how often each is drawn")
+    pages_per_genre: int = 1
+    optimizer: Literal["muon", "adamw"] = "muon"
+    learning_rate: float
+    muon_learning_rate: float = 0.0
+    weight_decay: float = 0.0
+    warmup_steps: int
+    tokens: int
+    cooldown: float = Field(ge=0, le=1, description="the share of all steps over which the learning rate falls")
+    checkpoint_minutes: float = Field(default=10, le=15)
+    evaluate_steps: int = 100
+    compile: bool = True
+
+
+class TrainRecipe(_Part):
+    base: str = ""
+
+
+class Recipe(_Part):
+    name: str
+    seed: int = 0
+    corpus: CorpusRecipe | None = None
+    pretrain: PretrainRecipe | None = None
+    train: TrainRecipe = TrainRecipe()
+
+    @property
+    def folder(self) -> Path:
+        """Where the stages of this recipe leave their files for one another."""
+        return Path("runs") / self.name
+
+
+def load_recipe(name: str) -> Recipe:
+    """A recipe by its name in training/recipes, or by the path of a YAML file."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    try:
+        return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        known = ", ".join(sorted(file.stem for file in RECIPES.glob("*.yaml")))
+        raise RecipeError(f"{path}: there is no such recipe; there are {known}, or give a .yaml file.") from None
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path}: not YAML: {error}") from None
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise RecipeError(f"{path}: {wrong}") from None

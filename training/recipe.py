@@ -48,6 +48,16 @@ class PretrainRecipe(_Part):
     compile: bool = True
 
 
+class GenerateRecipe(_Part):
+    rubrics: tuple[str, ...] = ("position-paper", "scientific-paper", "creative-writing")
+    authored: Path | None = Field(default=None, description="the folder of the authored edits-* and marked-* files")
+    authored_versions: int = Field(default=4, ge=1, description="how many versions of each authored passage")
+    texts: dict[str, Path] = Field(default={}, description="good prose for the rule injectors, by rubric")
+    rules_per_criterion: int = Field(default=0, ge=0, description="injections by rules of each rubric's criterion")
+    clean_share: float = Field(default=0.4, ge=0, lt=1, description="of the passages of `texts`, how many stay clean")
+    kept_apart: tuple[Path, ...] = Field(default=(), description="evaluation files that no example shares text with")
+
+
 class TrainRecipe(_Part):
     base: str = ""
 
@@ -57,6 +67,7 @@ class Recipe(_Part):
     seed: int = 0
     corpus: CorpusRecipe | None = None
     pretrain: PretrainRecipe | None = None
+    generate: GenerateRecipe | None = None
     train: TrainRecipe = TrainRecipe()
 
     @property

@@ -1,0 +1,76 @@
+"""One place of a passage made worse, and what a coach would mark and mend there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bwcoach.diagnosis import Finding
+from bwcoach.draft import Span
+from training.examples import Example
+
+
+@dataclass(frozen=True)
+class Edit:
+    """`replacement` stands in the place of `span` of the better text; `mark` is a place inside the replacement.
+
+    `fix` stands in the place of the mark, not of the whole replacement. `form` names what was done, so that whole
+    forms can be held out.
+    """
+
+    span: Span
+    replacement: str
+    mark: Span
+    criterion: str
+    fix: str | None
+    form: str
+
+
+def trimmed(text: str, span: Span) -> Span:
+    """The span without the blanks at its ends; empty where it holds nothing else."""
+    quote = span.quote(text)
+    start = span.start + len(quote) - len(quote.lstrip())
+    return Span(start, start + len(quote.strip()))
+
+
+def fix_for(better: str, worse: str, mark: Span) -> str | None:
+    """What in the place of `mark` turns `worse` into `better`; None where they differ outside the mark as well.
+
+    Where the marked words should simply go, one of the blanks beside them goes with them.
+    """
+    head, tail = worse[: mark.start], worse[mark.end :]
+    if len(better) >= len(head) + len(tail) and better.startswith(head) and better.endswith(tail):
+        return better[len(head) : len(better) - len(tail)]
+    return "" if better in (head.rstrip() + tail, head + tail.lstrip()) else None
+
+
+def weaken(passage: Example, edit: Edit, injector: str) -> Example:
+    """The passage with the edit made and its finding added.
+
+    Findings after the edit move with their words. One that the edit cuts into is found again inside the
+    replacement, or goes where its words are no longer there exactly once.
+    """
+    shift = len(edit.replacement) - len(edit.span)
+    findings = [Finding(_moved(edit.mark, edit.span.start), edit.criterion, fix=edit.fix)]
+    for finding in passage.findings:
+        if finding.span.end <= edit.span.start:
+            findings.append(finding)
+        elif finding.span.start >= edit.span.end:
+            findings.append(replace(finding, span=_moved(finding.span, shift)))
+        else:
+            quote = finding.span.quote(passage.text)
+            if edit.replacement.count(quote) == 1:
+                start = edit.span.start + edit.replacement.index(quote)
+                findings.append(replace(finding, span=Span(start, start + len(quote))))
+    origin = passage.provenance
+    if injector not in origin.injectors:
+        origin = replace(origin, injectors=(*origin.injectors, injector))
+    return replace(
+        passage,
+        text=passage.text[: edit.span.start] + edit.replacement + passage.text[edit.span.end :],
+        findings=tuple(sorted(findings, key=lambda f: (f.span.start, -f.span.end, f.criterion))),
+        provenance=replace(origin, forms=(*origin.forms, edit.form)),
+    )
+
+
+def _moved(span: Span, by: int) -> Span:
+    return Span(span.start + by, span.end + by)

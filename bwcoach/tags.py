@@ -10,8 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bwcoach.draft import Span
+from bwcoach.errors import ModelError
 
 _WORD_CHARACTER = re.compile(r"[\w'’-]")
+
+
+_FREQUENT_WORD = re.compile(r"\u2581[a-z]{4,}")
+
+
+def label_pieces(vocabulary: Sequence[str], count: int) -> tuple[str, ...]:
+    """The first `count` pieces, in the order of their ids, that are lower-case words with their blank before them.
+
+    A vocabulary of SentencePiece lists its pieces from the most frequent on, so these are single pieces that
+    pretraining has moved often, in Llama 2's vocabulary as in ours. The first stands for "nothing".
+    """
+    frequent = [piece.replace("\u2581", " ") for piece in vocabulary if _FREQUENT_WORD.fullmatch(piece)]
+    if len(frequent) < count:
+        raise ModelError(f"The vocabulary has {len(frequent)} frequent words where {count} labels are needed.")
+    return tuple(frequent[:count])
 
 
 @dataclass(frozen=True)

@@ -114,8 +114,8 @@ class Optimizers:
                 muon, adamw(rest, lr=settings.learning_rate, betas=betas, weight_decay=0.0)
             ]
         else:
-            decayed = {"params": matrices, "weight_decay": settings.weight_decay}
-            self.parts = [adamw([decayed, {"params": rest, "weight_decay": 0.0}], lr=settings.learning_rate, betas=betas)]
+            groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+            self.parts = [adamw(groups, lr=settings.learning_rate, betas=betas)]
         self.peaks = [[group["lr"] for group in part.param_groups] for part in self.parts]
 
     def step(self, share: float) -> None:
@@ -185,12 +185,13 @@ def _run(recipe: Recipe, settings: PretrainRecipe, place: Place) -> Path:
     model = new_model(settings, processor.get_piece_size()).to(device)
     optimizers = Optimizers(model, settings)
     place.folder.mkdir(parents=True, exist_ok=True)
-    step = _restore(place.folder / STATE_FILE, model, optimizers, settings)
+    begun = _restore(place.folder / STATE_FILE, model, optimizers, settings)
     last_step = place.first_step + place.cool_steps or math.ceil(settings.tokens / tokens_per_step(settings))
     cool_steps = place.cool_steps or int(last_step * settings.cooldown)
     loss_of: Loss = torch.compile(next_token_loss, dynamic=False) if settings.compile else next_token_loss
-    stop, saved, started, begun = _Stop(), time.monotonic(), time.monotonic(), step
-    for step, loss in _steps(model, loss_of, optimizers, pages, settings, recipe.seed, device, step, last_step, cool_steps):
+    stop, saved, started = _Stop(), time.monotonic(), time.monotonic()
+    steps = _steps(model, loss_of, optimizers, pages, settings, recipe.seed, device, begun, last_step, cool_steps)
+    for step, loss in steps:
         if not math.isfinite(loss):
             raise StageError(f"{place.folder}: the loss became {loss} at step {step}; lower the learning rate.")
         row: dict[str, Any] = {"step": step, "tokens": step * tokens_per_step(settings), "loss": round(loss, 4)}
@@ -230,7 +231,8 @@ def _steps(
 
 
 def _save(folder: Path, model: LlamaForCausalLM, optimizers: Optimizers, step: int, settings: PretrainRecipe) -> None:
-    state = {"model": model.state_dict(), "optimizers": optimizers.state(), "step": step, "shape": settings.shape.model_dump()}
+    shape = settings.shape.model_dump()
+    state = {"model": model.state_dict(), "optimizers": optimizers.state(), "step": step, "shape": shape}
     torch.save(state, folder / f"{STATE_FILE}.part")
     (folder / f"{STATE_FILE}.part").replace(folder / STATE_FILE)
 

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bwcoach.errors import RecipeError
+from bwcoach.models import Window
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -44,7 +45,7 @@ class PretrainRecipe(_Part):
     tokens: int
     cooldown: float = Field(ge=0, le=1, description="the share of all steps over which the learning rate falls")
     checkpoint_minutes: float = Field(default=10, le=15)
-    evaluate_steps: int = 100
+    evaluate_steps: int = 200
     compile: bool = True
 
 
@@ -59,7 +60,26 @@ class GenerateRecipe(_Part):
 
 
 class TrainRecipe(_Part):
-    base: str = ""
+    base: str = Field(default="", description="folder of the base; empty: the one that this recipe pretrains")
+    answer: Literal["tags", "lines"] = "tags"
+    style: Literal["compact", "full"] = "compact"
+    template: Literal["plain", "llama-2", "own"] = "plain"
+    rubrics: tuple[str, ...] = ("position-paper", "scientific-paper", "creative-writing")
+    context: int = 2048
+    window: Window = Window()
+    load_in_4bit: bool = False
+    rank: int = 64
+    alpha: int = 64
+    dropout: float = 0.0
+    learning_rate: float = 1e-3
+    warmup_steps: int = 50
+    epochs: float = 1.0
+    batch: int = 16
+    accumulate: int = 1
+    longest: int = Field(default=1024, description="a row of more tokens stops the stage, which names it")
+    positive_weight: float = Field(default=1.0, description="under tags: a weak token's weight against a sound one's")
+    fixes: int = Field(default=1, description="how many of an example's fixes are rows of their own")
+    checkpoint_minutes: float = 10
 
 
 class Recipe(_Part):

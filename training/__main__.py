@@ -1,0 +1,89 @@
+"""python -m training {corpus,generate,pretrain,train,evaluate,export,all} RECIPE"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bwcoach.errors import BwcoachError
+from training.recipe import Recipe, load_recipe
+
+COULD_NOT_RUN, INTERRUPTED = 2, 130
+STAGES = {
+    "corpus": "learn the vocabulary and cut the corpora into shards",
+    "pretrain": "read the shards into a base model",
+    "generate": "make good writing weak: the examples",
+    "train": "teach the base to find what was made weak: the adapter",
+    "export": "write GGUF files and check their logits",
+    "evaluate": "measure a model on drafts that it has not seen",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        recipe = load_recipe(options.recipe or options.named)
+        for stage in STAGES if options.stage == "all" else (options.stage,):
+            print(f"{stage}: {run(stage, recipe, options)}", flush=True)
+    except BwcoachError as error:
+        print(error, file=sys.stderr)
+        return COULD_NOT_RUN
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def run(stage: str, recipe: Recipe, options: argparse.Namespace) -> Path:
+    """Run one stage and give the folder it wrote to. Only that stage's libraries are imported."""
+    match stage:
+        case "corpus":
+            from training.corpus_stage import corpus
+
+            return corpus(recipe)
+        case "pretrain":
+            from training.pretrain import pretrain
+
+            return pretrain(recipe, cool=options.cool)
+        case "generate":
+            from training.generate import generate
+
+            return generate(recipe)
+        case "train":
+            from training.train import train
+
+            return train(recipe)
+        case "export":
+            from training.export import export
+
+            return export(recipe)
+        case "evaluate":
+            from training.evaluate import evaluate
+
+            return evaluate(recipe, options.model)
+    raise AssertionError(stage)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description="Make a model that bwcoach can run.")
+    stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
+    every = f"all of them in this order: {', '.join(STAGES)}"
+    for name, what in (*STAGES.items(), ("all", every)):
+        stage = stages.add_parser(name, help=what)
+        recipe = stage.add_mutually_exclusive_group(required=True)
+        recipe.add_argument("named", nargs="?", metavar="RECIPE", help="a name in training/recipes, or a YAML file")
+        recipe.add_argument("--recipe", metavar="RECIPE", help="the same")
+        stage.set_defaults(cool=0, model=None)
+        if name == "pretrain":
+            stage.add_argument(
+                "--cool", type=int, metavar="TOKENS",
+                help="leave the run as it is and take a base out of it, its learning rate falling over so many tokens",
+            )  # fmt: skip
+        if name == "evaluate":
+            stage.add_argument("--model", metavar="NAME|PATH|URL", help="what to measure; default: what was made")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -102,7 +102,8 @@ def as_csv(diagnoses: Iterable[Diagnosis]) -> Iterator[str]:
 
 def _csv_line(cells: Iterable[Any]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
+    # Every text in quotes: a lone carriage return would else end a row for some readers.
+    csv.writer(line, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerow(cells)
     return line.getvalue()
 
 

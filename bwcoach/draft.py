@@ -121,8 +121,11 @@ class Draft:
         Each window begins with up to `context` tokens of the sentences before its core, and a core ends at a
         paragraph's end where one lies in its second half. A sentence longer than a core is cut between words.
         """
-        units = [(unit, count(unit.quote(self.text))) for sentence in self.sentences
-                 for unit in _cut(self.text, sentence, count, limit - context)]
+        units = [
+            (unit, count(unit.quote(self.text)))
+            for sentence in self.sentences
+            for unit in _cut(self.text, sentence, count, limit - context)
+        ]
         starts_paragraph = {group[0].start for group in self.paragraphs}
         windows: list[Passage] = []
         first, core_start = 0, 0

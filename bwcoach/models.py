@@ -44,6 +44,7 @@ class ModelCard(_Part):
     template: Literal["plain", "llama-2", "own"] = "own"
     answer: Literal["tags", "lines"] = "lines"
     style: Literal["compact", "full"] = "full"
+    shots: int = Field(default=0, description="under lines: worked examples shown before the passage")
     rubrics: tuple[str, ...] = Field(default=(), description="rubrics it was taught; empty: any rubric by prompting")
     labels: dict[str, str] = Field(default={}, description="under tags: criterion to label piece")
     nothing: str = Field(default="", description="under tags: the piece that stands for no weakness")
@@ -99,14 +100,14 @@ def load_card(folder: Path) -> ModelCard:
 
 def _check_file(path: Path, sha256: str | None) -> None:
     if not path.exists():
-        raise ModelError(f"{path}: this file of the model is missing; fetch it again (git checkout, or copy the folder).")
+        raise ModelError(f"{path}: this file of the model is missing; fetch it again (git checkout, or copy it).")
     if sha256 is not None and path.is_file():
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != sha256:
             raise ModelError(
-                f"{path}: its SHA-256 is {found[:12]}…, the card says {sha256[:12]}…: the file was cut short or changed; "
-                "fetch it again."
+                f"{path}: its SHA-256 is {found[:12]}…, the card says {sha256[:12]}…: the file was cut short or "
+                "changed; fetch it again."
             )
 
 
@@ -127,7 +128,9 @@ def card_for(model: str) -> ModelCard:
             raise ModelError(f"{path}: there is no such GGUF file; installed models: {_installed()}.")
         return ModelCard(name=path.stem, base=ModelFile(path=path.name), context=4096, folder=path.parent)
     if path.suffix in {".bin", ".pt", ".pth", ".pkl", ".ckpt"}:
-        raise ModelError(f"{path}: weights in pickle form can run code and are not loaded; convert to safetensors or GGUF.")
+        raise ModelError(
+            f"{path}: weights in pickle form can run code and are not loaded; convert them to safetensors or GGUF."
+        )
     if (path / CARD_FILE).exists():
         return load_card(path)
     if (path / "config.json").exists():

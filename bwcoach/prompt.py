@@ -13,7 +13,9 @@ from bwcoach.rubric import Criterion, Rubric
 Style = Literal["compact", "full"]
 
 # What chat templates and vocabularies use as delimiters, in the forms that a draft could smuggle in.
-_DELIMITER = re.compile(r"\[/?INST\]|<</?SYS>>|</?s>|<unk>|<pad>|<\|[^|>\n]{0,40}\|>|<0x[0-9A-Fa-f]{2}>|<(?:start|end)_of_turn>")
+_DELIMITER = re.compile(
+    r"\[/?INST\]|<</?SYS>>|</?s>|<unk>|<pad>|<\|[^|>\n]{0,40}\|>|<0x[0-9A-Fa-f]{2}>|<(?:start|end)_of_turn>"
+)
 _UNREADABLE = re.compile("[\ud800-\udfff\x00]")
 _BRACKETS = str.maketrans("[]<>|", "()‹›¦")
 
@@ -38,7 +40,12 @@ def build_tags_prompt(rubric: Rubric, text: str, *, whole: bool, style: Style, l
 
 
 def build_lines_prompt(
-    rubric: Rubric, text: str, sentences: Sequence[Span], *, whole: bool, style: Style,
+    rubric: Rubric,
+    text: str,
+    sentences: Sequence[Span],
+    *,
+    whole: bool,
+    style: Style,
     shots: Sequence[tuple[str, str]] = (),
 ) -> Prompt:
     """The passage with its sentences numbered; the answer is a line a finding (lines.py).
@@ -52,7 +59,7 @@ def build_lines_prompt(
     system = _system(rubric, list(zip(letters(len(rubric.criteria)), rubric.criteria, strict=True))) + (
         "\n\nAnswer with one line for each weakness, in the order of the text:\n"
         "number of the sentence, letter of the criterion, the exact words, what should stand there instead, like\n"
-        "3 B \"the exact words\" => \"better words\"\n"
+        '3 B "the exact words" => "better words"\n'
         "Quote as few words as show the weakness. When there is nothing more to say, answer with the word done."
     )
     examples = "".join(f"{passage}\n\nFindings:\n{answer}\n\n" for passage, answer in shots)

@@ -1,5 +1,7 @@
 """Places in a draft stay exact, whatever the writer pasted."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from bwcoach.errors import DraftError
 
 ESSAY = (
     "Dr. Ames kept bees. She sold honey, e.g. at fairs.\r\n\r\n"
-    "Her hives stood on the roof 🐝 of a school. \"Come up,\" she said. Nobody did.\n\n"
+    'Her hives stood on the roof 🐝 of a school. "Come up," she said. Nobody did.\n\n'
     "In May they swarmed."
 )
 
@@ -40,7 +42,7 @@ def test_cores_tile_any_text(text: str, limit: int, context: int) -> None:
     windows = draft.windows(len, limit, context)
     assert windows[0].core.start == 0
     assert windows[-1].core.end == len(text)
-    assert all(a.core.end == b.core.start for a, b in zip(windows, windows[1:], strict=False))
+    assert all(a.core.end == b.core.start for a, b in pairwise(windows))
     for window in windows:
         piece = window.pieces[0]
         inside = text[window.core.start : window.core.end].strip()

@@ -1,5 +1,7 @@
 """What a second reading is taught to say, and how spans are read out of what it says."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +35,9 @@ def test_what_was_taught_is_read_back() -> None:
     spans = token_spans(TEXT)
     span = Span(TEXT.index("due"), TEXT.index(" she"))
     found = tags.runs(TEXT, spans, spoken(spans, span), [0.5], 0.5)
-    assert [(run.span.quote(TEXT), run.criterion, run.confidence) for run in found] == [("due to the fact that", 0, 0.9)]
+    assert [(run.span.quote(TEXT), run.criterion, run.confidence) for run in found] == [
+        ("due to the fact that", 0, 0.9)
+    ]
 
 
 def test_a_comma_at_the_end_is_left_out_and_words_are_whole() -> None:
@@ -60,7 +64,7 @@ def test_runs_are_whole_words_of_the_text_and_do_not_overlap(column: list[float]
         assert run.confidence >= floor
         assert run.span.quote(TEXT).strip() == run.span.quote(TEXT) != ""
     ordered = sorted(run.span for run in found)
-    assert all(a.end <= b.start for a, b in zip(ordered, ordered[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(ordered))
 
 
 def test_probability_is_the_sigmoid_of_the_difference() -> None:

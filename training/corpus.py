@@ -71,7 +71,9 @@ def _read_file(file: Path, root: Path) -> Iterator[Document]:
         try:
             text = file.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
-            raise CorpusError(f"{file}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8.") from None
+            raise CorpusError(
+                f"{file}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8."
+            ) from None
         name = file.name if file == root else file.relative_to(root).as_posix()
         yield Document(name, file.parent.name, f"file:{name}", "unstated", file.stem, text)
         return
@@ -90,5 +92,11 @@ def _document(line: str, place: str) -> Document:
     if missing:
         raise CorpusError(f"{place}: no text under {', '.join(missing)}; every document states them.")
     return Document(
-        row["id"], row["genre"], row["source"], row["license"], row.get("title", ""), row["text"], row.get("attribution")
+        row["id"],
+        row["genre"],
+        row["source"],
+        row["license"],
+        row.get("title", ""),
+        row["text"],
+        row.get("attribution"),
     )

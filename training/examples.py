@@ -56,15 +56,22 @@ class Example:
 
     def to_json(self) -> str:
         row: dict[str, Any] = {
-            "id": self.id, "rubric": self.rubric, "text": self.text, "whole": self.whole, "pair": self.pair,
+            "id": self.id,
+            "rubric": self.rubric,
+            "text": self.text,
+            "whole": self.whole,
+            "pair": self.pair,
             "findings": [
                 {"start": f.span.start, "end": f.span.end, "criterion": f.criterion, "fix": f.fix}
                 for f in self.findings
             ],
             "provenance": {
-                "source": self.provenance.source, "license": self.provenance.license,
-                "generator": self.provenance.generator, "injectors": list(self.provenance.injectors),
-                "forms": list(self.provenance.forms), "seed": self.provenance.seed,
+                "source": self.provenance.source,
+                "license": self.provenance.license,
+                "generator": self.provenance.generator,
+                "injectors": list(self.provenance.injectors),
+                "forms": list(self.provenance.forms),
+                "seed": self.provenance.seed,
             },
         }
         return json.dumps(row, ensure_ascii=False)
@@ -80,14 +87,20 @@ def parse_example(line: str, place: str) -> Example:
         )
         origin = row["provenance"]
         provenance = Provenance(
-            origin["source"], origin["license"], origin["generator"],
-            tuple(origin["injectors"]), tuple(origin["forms"]), int(origin["seed"]),
+            origin["source"],
+            origin["license"],
+            origin["generator"],
+            tuple(origin["injectors"]),
+            tuple(origin["forms"]),
+            int(origin["seed"]),
         )
         example = Example(
             row["id"], row["rubric"], row["text"], findings, provenance, bool(row["whole"]), row.get("pair")
         )
     except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ExamplesError(f"{place}: not an example ({error!r}); `python -m training generate` writes them.") from None
+        raise ExamplesError(
+            f"{place}: not an example ({error!r}); `python -m training generate` writes them."
+        ) from None
     for finding in example.findings:
         if not 0 <= finding.span.start < finding.span.end <= len(example.text):
             raise ExamplesError(

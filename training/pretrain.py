@@ -22,6 +22,7 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from bwcoach.errors import StageError
+from training.optimizers import Optimizers
 from training.recipe import PretrainRecipe, Recipe
 from training.shards import PAGE, Pages, bytes_per_token, open_pages
 from training.tokenizer import SENTENCEPIECE_FILE, load_sentencepiece, to_transformers
@@ -48,15 +49,17 @@ def pretrain(recipe: Recipe, *, cool: int = 0) -> Path:
     into a folder of its own, which leaves the steady run as it was. That is how an early base is taken out.
     """
     settings = recipe.pretrain
-    if settings is None:
-        raise StageError(f"recipe {recipe.name} has no `pretrain` part: its base is {recipe.train.base!r}.")
+    if settings is None or recipe.corpus is None:
+        raise StageError(
+            f"recipe {recipe.name} has no `corpus` and `pretrain` parts: its base is {recipe.train.base!r}."
+        )
     steady = recipe.folder / "pretrain"
     if not cool:
         return _run(recipe, settings, Place(steady))
     if not (steady / STATE_FILE).exists():
         raise StageError(f"{steady}: no checkpoint to cool; run `python -m training pretrain` first.")
     step = int(torch.load(steady / STATE_FILE, weights_only=True, mmap=True)["step"])
-    steps = math.ceil(cool / tokens_per_step(settings))
+    steps = math.ceil(cool / tokens_per_step(recipe, settings))
     branch = Place(recipe.folder / f"pretrain-cooled-{cool}", step, steps)
     started = sorted(recipe.folder.glob(f"pretrain-cooled-{cool}/branch.json"))
     if started:
@@ -70,8 +73,9 @@ def pretrain(recipe: Recipe, *, cool: int = 0) -> Path:
     return _run(recipe, settings, branch)
 
 
-def tokens_per_step(settings: PretrainRecipe) -> int:
-    return 3 * settings.pages_per_genre * PAGE
+def tokens_per_step(recipe: Recipe, settings: PretrainRecipe) -> int:
+    genres = len(recipe.corpus.paths) if recipe.corpus else 0
+    return genres * settings.pages_per_genre * PAGE
 
 
 def learning_rate(settings: PretrainRecipe, step: int, last_step: int, cool_steps: int) -> float:
@@ -84,10 +88,18 @@ def learning_rate(settings: PretrainRecipe, step: int, last_step: int, cool_step
 def new_model(settings: PretrainRecipe, vocabulary: int) -> LlamaForCausalLM:
     shape = settings.shape
     config = LlamaConfig(
-        vocab_size=vocabulary, hidden_size=shape.width, intermediate_size=shape.feed_forward,
-        num_hidden_layers=shape.layers, num_attention_heads=shape.heads, num_key_value_heads=shape.kv_heads,
-        max_position_embeddings=settings.context, tie_word_embeddings=True, rms_norm_eps=1e-5,
-        bos_token_id=1, eos_token_id=2, attn_implementation="sdpa",
+        vocab_size=vocabulary,
+        hidden_size=shape.width,
+        intermediate_size=shape.feed_forward,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        max_position_embeddings=settings.context,
+        tie_word_embeddings=True,
+        rms_norm_eps=1e-5,
+        bos_token_id=1,
+        eos_token_id=2,
+        attn_implementation="sdpa",
     )
     model = LlamaForCausalLM(config)
     # Writers into the residual stream start smaller the deeper the model is (GPT-2's report, section 2.3).
@@ -95,42 +107,6 @@ def new_model(settings: PretrainRecipe, vocabulary: int) -> LlamaForCausalLM:
         if weight.ndim == 2 and name.endswith(("o_proj.weight", "down_proj.weight")):
             torch.nn.init.normal_(weight, std=0.02 / math.sqrt(2 * shape.layers))
     return model
-
-
-class Optimizers:
-    """Muon for the matrices between the embeddings and AdamW for the rest, or AdamW for all."""
-
-    def __init__(self, model: LlamaForCausalLM, settings: PretrainRecipe) -> None:
-        matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed_tokens" not in n]
-        rest = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed_tokens" in n]
-        betas = (0.9, 0.95)
-        adamw = torch.optim.AdamW
-        if settings.optimizer == "muon":
-            muon = torch.optim.Muon(
-                matrices, lr=settings.muon_learning_rate, weight_decay=settings.weight_decay, momentum=0.95,
-                adjust_lr_fn="match_rms_adamw",
-            )
-            self.parts: list[torch.optim.Optimizer] = [
-                muon, adamw(rest, lr=settings.learning_rate, betas=betas, weight_decay=0.0)
-            ]
-        else:
-            groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-            self.parts = [adamw(groups, lr=settings.learning_rate, betas=betas)]
-        self.peaks = [[group["lr"] for group in part.param_groups] for part in self.parts]
-
-    def step(self, share: float) -> None:
-        for part, peaks in zip(self.parts, self.peaks, strict=True):
-            for group, peak in zip(part.param_groups, peaks, strict=True):
-                group["lr"] = peak * share
-            part.step()
-            part.zero_grad(set_to_none=True)
-
-    def state(self) -> list[dict[str, Any]]:
-        return [part.state_dict() for part in self.parts]
-
-    def restore(self, states: list[dict[str, Any]]) -> None:
-        for part, state in zip(self.parts, states, strict=True):
-            part.load_state_dict(state)
 
 
 def batch(pages: dict[str, Pages], settings: PretrainRecipe, step: int, seed: int) -> torch.Tensor:
@@ -159,7 +135,8 @@ def _dev_loss(model: LlamaForCausalLM, pages: dict[str, Pages], device: str) -> 
             genre: sum(
                 next_token_loss(model, torch.from_numpy(dev.page(i)).view(-1, 512).to(device)).item()
                 for i in range(min(DEV_PAGES, len(dev)))
-            ) / min(DEV_PAGES, len(dev))
+            )
+            / min(DEV_PAGES, len(dev))
             for genre, dev in sorted(pages.items())
         }
 
@@ -186,7 +163,8 @@ def _run(recipe: Recipe, settings: PretrainRecipe, place: Place) -> Path:
     optimizers = Optimizers(model, settings)
     place.folder.mkdir(parents=True, exist_ok=True)
     begun = _restore(place.folder / STATE_FILE, model, optimizers, settings)
-    last_step = place.first_step + place.cool_steps or math.ceil(settings.tokens / tokens_per_step(settings))
+    each = tokens_per_step(recipe, settings)
+    last_step = place.first_step + place.cool_steps or math.ceil(settings.tokens / each)
     cool_steps = place.cool_steps or int(last_step * settings.cooldown)
     loss_of: Loss = torch.compile(next_token_loss, dynamic=False) if settings.compile else next_token_loss
     stop, saved, started = _Stop(), time.monotonic(), time.monotonic()
@@ -194,14 +172,15 @@ def _run(recipe: Recipe, settings: PretrainRecipe, place: Place) -> Path:
     for step, loss in steps:
         if not math.isfinite(loss):
             raise StageError(f"{place.folder}: the loss became {loss} at step {step}; lower the learning rate.")
-        row: dict[str, Any] = {"step": step, "tokens": step * tokens_per_step(settings), "loss": round(loss, 4)}
+        row: dict[str, Any] = {"step": step, "tokens": step * each, "loss": round(loss, 4)}
         ended = stop.asked or step == last_step
         if step % settings.evaluate_steps == 0 or step == last_step:
             # Not compiled: the dev pages come in a shape of their own, seldom.
             row["dev"] = {genre: round(value, 4) for genre, value in _dev_loss(model, dev, device).items()}
-            mean = sum(row["dev"].values()) / len(row["dev"])
-            row["dev_bits_per_byte"] = round(mean / math.log(2) / bytes_per_token(shards, "dev"), 4)
-            row["tokens_per_second"] = round((step - begun) * tokens_per_step(settings) / (time.monotonic() - started))
+            if dev:
+                mean = sum(row["dev"].values()) / len(row["dev"])
+                row["dev_bits_per_byte"] = round(mean / math.log(2) / bytes_per_token(shards, "dev"), 4)
+            row["tokens_per_second"] = round((step - begun) * each / (time.monotonic() - started))
             print(json.dumps(row), flush=True)
         with (place.folder / CURVE_FILE).open("a", encoding="utf-8") as curve:
             curve.write(json.dumps(row) + "\n")
@@ -217,8 +196,16 @@ def _run(recipe: Recipe, settings: PretrainRecipe, place: Place) -> Path:
 
 
 def _steps(
-    model: LlamaForCausalLM, loss_of: Loss, optimizers: Optimizers, pages: dict[str, Pages], settings: PretrainRecipe,
-    seed: int, device: str, first: int, last: int, cool_steps: int,
+    model: LlamaForCausalLM,
+    loss_of: Loss,
+    optimizers: Optimizers,
+    pages: dict[str, Pages],
+    settings: PretrainRecipe,
+    seed: int,
+    device: str,
+    first: int,
+    last: int,
+    cool_steps: int,
 ) -> Iterator[tuple[int, float]]:
     """Take the steps, giving after each the number of steps taken so far and its loss."""
     for step in range(first, last):

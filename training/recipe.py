@@ -35,7 +35,9 @@ class Shape(_Part):
 class PretrainRecipe(_Part):
     shape: Shape
     context: int
-    windows: dict[int, float] = Field(description="lengths of windows and how often each is drawn")
+    windows: dict[int, float] = Field(
+        description="lengths of windows, divisors of a page of 2048 tokens, and how often each is drawn"
+    )
     pages_per_genre: int = 1
     optimizer: Literal["muon", "adamw"] = "muon"
     learning_rate: float

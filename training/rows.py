@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bwcoach.backends.transformers import encode_answer, encode_head
+
 from bwcoach import lines, tags
 from bwcoach.backends import Prompt
-from bwcoach.backends.transformers import encode_answer, encode_head
 from bwcoach.coach import sentences_around
 from bwcoach.draft import Draft, Span
 from bwcoach.errors import StageError
@@ -50,12 +51,17 @@ def tags_row(example: Example, rubric: Rubric, card: ModelCard, tokenizer: Any) 
     weaknesses = [(f.span, number[f.criterion]) for f in example.findings if f.criterion in known]
     weak = tags.targets(spans, weaknesses, len(number)).nonzero()
     return Row(
-        f"{example.id} (tags)", (*head, *answer), len(answer),
-        tuple(zip(weak[0].tolist(), weak[1].tolist(), strict=True)), tuple(number[c.id] for c in asked),
+        f"{example.id} (tags)",
+        (*head, *answer),
+        len(answer),
+        tuple(zip(weak[0].tolist(), weak[1].tolist(), strict=True)),
+        tuple(number[c.id] for c in asked),
     )
 
 
-def fix_rows(example: Example, rubric: Rubric, card: ModelCard, tokenizer: Any, most: int, rng: random.Random) -> Iterator[Row]:
+def fix_rows(
+    example: Example, rubric: Rubric, card: ModelCard, tokenizer: Any, most: int, rng: random.Random
+) -> Iterator[Row]:
     """Up to `most` of the example's findings that have a fix of one line, each as a prompt and its completion."""
     fixable = [f for f in example.findings if f.fix is not None and "\n" not in f.fix and len(f.fix) < 300]
     for finding in rng.sample(fixable, min(most, len(fixable))):

@@ -69,12 +69,15 @@ class Pages:
 
 
 def open_pages(folder: Path, split: Split, seed: int) -> dict[str, Pages]:
-    """The pages of each genre, mapped and not read, by name of the genre."""
+    """The pages of each genre, mapped and not read, by name of the genre; a genre without a work in the split is left
+    out, as in the dev split of a small corpus."""
     files = sorted(folder.glob(f"{split}-*.bin"))
     if not files:
         raise StageError(f"{folder}: no {split} shards; `python -m training corpus RECIPE` writes them.")
     return {
-        file.stem.removeprefix(f"{split}-"): Pages(np.memmap(file, dtype=np.uint16, mode="r"), seed) for file in files
+        file.stem.removeprefix(f"{split}-"): Pages(np.memmap(file, dtype=np.uint16, mode="r"), seed)
+        for file in files
+        if file.stat().st_size
     }
 
 

@@ -17,7 +17,9 @@ SENTENCEPIECE_FILE = "tokenizer.model"
 SPACE = "\u2581"
 
 
-def train_tokenizer(documents: dict[str, list[Document]], vocabulary: int, characters: int, seed: int, path: Path) -> None:
+def train_tokenizer(
+    documents: dict[str, list[Document]], vocabulary: int, characters: int, seed: int, path: Path
+) -> None:
     """Write `path`, a BPE model that has read `characters` of each genre's documents, or all there are.
 
     Text comes back from its pieces unchanged: no normalisation, no added or removed blanks, bytes where a
@@ -76,10 +78,12 @@ def to_transformers(processor: sentencepiece.SentencePieceProcessor) -> PreTrain
     )
     tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
     tokenizer.normalizer = normalizers.Replace(" ", SPACE)
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
-    )
+    tokenizer.decoder = decoders.Sequence([decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()])
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>",
-        clean_up_tokenization_spaces=False, split_special_tokens=True,
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        clean_up_tokenization_spaces=False,
+        split_special_tokens=True,
     )

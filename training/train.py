@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import random
-import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    BitsAndBytesConfig,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
-from trl import SFTConfig, SFTTrainer
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from trl import SFTConfig
 
 from bwcoach.errors import StageError
 from bwcoach.models import CARD_FILE, ModelCard, ModelFile
@@ -32,7 +20,8 @@ from bwcoach.rubric import load_rubric
 from bwcoach.tags import label_pieces
 from training.examples import read_examples
 from training.recipe import Recipe, TrainRecipe
-from training.rows import IGNORED, Row, fix_rows, lines_row, refuse_long, shuffled_by_length, tags_row
+from training.rows import Row, fix_rows, lines_row, refuse_long, shuffled_by_length, tags_row
+from training.token_trainer import Checkpoints, Collator, OrderedRows, TokenTrainer
 
 ADAPTER_FOLDER = "adapter"
 LOSS_FILE = "loss.jsonl"
@@ -54,10 +43,10 @@ def train(recipe: Recipe) -> Path:
     trainer = TokenTrainer(
         model=model,
         args=_arguments(recipe, folder, len(rows)),
-        train_dataset=_Ordered(rows, shuffled_by_length(rows, settings.batch, recipe.seed)),
+        train_dataset=OrderedRows(rows, shuffled_by_length(rows, settings.batch, recipe.seed)),
         processing_class=tokenizer,
         data_collator=Collator(len(card.labels)),
-        callbacks=[_Checkpoints(settings.checkpoint_minutes, folder / LOSS_FILE)],
+        callbacks=[Checkpoints(settings.checkpoint_minutes, folder / LOSS_FILE)],
     )
     trainer.ask_about(tokenizer, card, settings.positive_weight)
     checkpoints = sorted((folder / "checkpoints").glob("checkpoint-*"))
@@ -80,11 +69,19 @@ def new_card(recipe: Recipe, base: Path, folder: Path, tokenizer: Any) -> ModelC
     pieces = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
     nothing, *labels = label_pieces(pieces, len(criteria) + 1)
     return ModelCard(
-        name=recipe.name, base=ModelFile(path=os.path.relpath(base, folder)),
-        adapter=ModelFile(path=ADAPTER_FOLDER), context=settings.context, template=settings.template,
-        answer=settings.answer, style=settings.style, rubrics=tuple(rubric.name for rubric in rubrics),
-        labels=dict(zip(criteria, labels, strict=True)), nothing=nothing, window=settings.window,
-        load_in_4bit=settings.load_in_4bit, folder=folder,
+        name=recipe.name,
+        base=ModelFile(path=os.path.relpath(base, folder)),
+        adapter=ModelFile(path=ADAPTER_FOLDER),
+        context=settings.context,
+        template=settings.template,
+        answer=settings.answer,
+        style=settings.style,
+        rubrics=tuple(rubric.name for rubric in rubrics),
+        labels=dict(zip(criteria, labels, strict=True)),
+        nothing=nothing,
+        window=settings.window,
+        load_in_4bit=settings.load_in_4bit,
+        folder=folder,
     )
 
 
@@ -110,17 +107,26 @@ def _adapted(base: Path, settings: TrainRecipe) -> Any:
     if settings.load_in_4bit:
         bf16 = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
         quantised = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=torch.bfloat16 if bf16 else torch.float16,
         )
     model = AutoModelForCausalLM.from_pretrained(
-        base, quantization_config=quantised, local_files_only=True, use_safetensors=True, dtype=torch.float32,
+        base,
+        quantization_config=quantised,
+        local_files_only=True,
+        use_safetensors=True,
+        dtype=torch.float32,
     )
     if settings.load_in_4bit:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=torch.cuda.is_available())
     targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     config = LoraConfig(
-        r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=targets,
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=targets,
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, config)
@@ -131,119 +137,29 @@ def _arguments(recipe: Recipe, folder: Path, rows: int) -> SFTConfig:
     steps = math.ceil(rows * settings.epochs / (settings.batch * settings.accumulate))
     on_gpu = torch.cuda.is_available()
     return SFTConfig(
-        output_dir=str(folder / "checkpoints"), max_steps=steps, per_device_train_batch_size=settings.batch,
-        gradient_accumulation_steps=settings.accumulate, learning_rate=settings.learning_rate,
-        lr_scheduler_type="cosine", warmup_steps=min(settings.warmup_steps, steps // 4), weight_decay=0.0,
-        max_grad_norm=1.0, logging_steps=20, save_strategy="no", report_to="none", seed=recipe.seed,
-        use_cpu=not on_gpu, bf16=not on_gpu or torch.cuda.is_bf16_supported(),
-        fp16=on_gpu and not torch.cuda.is_bf16_supported(), gradient_checkpointing=on_gpu and settings.load_in_4bit,
-        dataset_kwargs={"skip_prepare_dataset": True}, remove_unused_columns=False, max_length=settings.longest,
-        dataloader_drop_last=False, disable_tqdm=True,
+        output_dir=str(folder / "checkpoints"),
+        max_steps=steps,
+        per_device_train_batch_size=settings.batch,
+        gradient_accumulation_steps=settings.accumulate,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=min(settings.warmup_steps, steps // 4),
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        logging_steps=20,
+        save_strategy="no",
+        report_to="none",
+        seed=recipe.seed,
+        use_cpu=not on_gpu,
+        bf16=not on_gpu or torch.cuda.is_bf16_supported(),
+        fp16=on_gpu and not torch.cuda.is_bf16_supported(),
+        gradient_checkpointing=on_gpu and settings.load_in_4bit,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        max_length=settings.longest,
+        dataloader_drop_last=False,
+        disable_tqdm=True,
     )
-
-
-class _Ordered(torch.utils.data.Dataset[dict[str, Any]]):
-    """Rows in the order in which batches of one length fall together."""
-
-    def __init__(self, rows: Sequence[Row], order: Sequence[int]) -> None:
-        self.rows, self.order = rows, order
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __getitem__(self, place: int) -> dict[str, Any]:
-        return {"row": self.rows[self.order[place]]}
-
-
-class Collator:
-    """Rows of a batch side by side, padded on the right with a masked id.
-
-    `weak` and `asked` are (tokens, criteria) for all second readings of the batch one after another, `answer` the
-    mask that picks their tokens.
-    """
-
-    def __init__(self, criteria: int) -> None:
-        self.criteria = criteria
-
-    def __call__(self, items: Sequence[Mapping[str, Row]]) -> dict[str, torch.Tensor]:
-        rows = [item["row"] for item in items]
-        length = max(len(row.ids) for row in rows)
-        shape = (len(rows), length)
-        ids, mask = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
-        answer, labels = torch.zeros(shape, dtype=torch.bool), torch.full(shape, IGNORED)
-        weak, asked = [], []
-        for i, row in enumerate(rows):
-            ids[i, : len(row.ids)] = torch.tensor(row.ids)
-            mask[i, : len(row.ids)] = 1
-            if row.labels:
-                labels[i, : len(row.ids)] = torch.tensor(row.labels)
-            if row.answer:
-                answer[i, len(row.ids) - row.answer : len(row.ids)] = True
-                target, judged = torch.zeros(row.answer, self.criteria), torch.zeros(row.answer, self.criteria)
-                if row.weak:
-                    target[tuple(torch.tensor(row.weak).T)] = 1.0
-                judged[:, list(row.asked)] = 1.0
-                weak.append(target)
-                asked.append(judged)
-        none = torch.zeros(0, self.criteria)
-        return {
-            "input_ids": ids, "attention_mask": mask, "labels": labels, "answer": answer,
-            "weak": torch.cat([*weak, none]), "asked": torch.cat([*asked, none]),
-        }
-
-
-class TokenTrainer(SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer with a decision at every token of a second reading beside the loss on completions."""
-
-    def ask_about(self, tokenizer: Any, card: ModelCard, positive_weight: float) -> None:
-        """Which pieces' logits are the labels, and how much a weak token weighs against a sound one."""
-        pieces = [card.nothing, *card.labels.values()]
-        self.label_ids = tokenizer.convert_tokens_to_ids([piece.replace(" ", "\u2581") for piece in pieces])
-        self.positive_weight = positive_weight
-
-    def compute_loss(
-        self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> torch.Tensor:
-        causal = self.accelerator.unwrap_model(model).get_base_model()
-        hidden = causal.model(
-            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-        ).last_hidden_state
-        head = causal.lm_head.weight
-        loss = hidden.new_zeros((), dtype=torch.float32)
-        if inputs["answer"].any():
-            logits = (hidden[inputs["answer"]] @ head[self.label_ids].T.to(hidden.dtype)).float()
-            losses = binary_cross_entropy_with_logits(
-                logits[:, 1:] - logits[:, :1], inputs["weak"], reduction="none",
-                pos_weight=logits.new_tensor(self.positive_weight),
-            )
-            # Summed over criteria: a token's loss does not shrink when a rubric has more of them.
-            loss = loss + (losses * inputs["asked"]).sum(1).mean()
-        wanted = inputs["labels"][:, 1:]
-        spoken = wanted != IGNORED
-        if spoken.any():
-            logits = (hidden[:, :-1][spoken] @ head.T.to(hidden.dtype)).float()
-            loss = loss + cross_entropy(logits, wanted[spoken])
-        return loss
-
-
-class _Checkpoints(TrainerCallback):  # type: ignore[misc]
-    """A checkpoint every so many minutes, the loss curve as data, and an end where the loss makes no sense."""
-
-    def __init__(self, minutes: float, curve: Path) -> None:
-        self.minutes, self.curve, self.saved = minutes, curve, time.monotonic()
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
-        if time.monotonic() - self.saved > 60 * self.minutes:
-            control.should_save, self.saved = True, time.monotonic()
-
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **rest: Any
-    ) -> None:
-        if "loss" in logs and (not math.isfinite(logs["loss"]) or logs["loss"] == 0.0):
-            raise StageError(f"The loss became {logs['loss']} at step {state.global_step}; lower the learning rate.")
-        with self.curve.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
 
 
 def _refuse_broken(model: Any) -> None:

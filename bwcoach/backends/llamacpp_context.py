@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from bwcoach.errors import BackendError, ModelError
 
+# How many prompts are answered side by side; sequence 0 holds what they share.
 SEQUENCES = 4
 # Stop is honoured between two calls of llama.cpp, so a call takes fewer tokens the slower the model is.
 CALL_TOKENS, SLOW_CALL_TOKENS, SLOW_PARAMETERS = 512, 128, 1_000_000_000
 # How much memory the cache may take beyond one full context, to answer several prompts at once.
 SPARE_CACHE_BYTES = 512 * 1024 * 1024
 _MAGIC = b"GGUF"
-_WARNING, _ERROR = 3, 4
+_ERROR = 4
 
 _said = threading.local()
 
@@ -33,13 +34,13 @@ _said = threading.local()
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _hear(level: int, text: bytes, _: object) -> None:
     lines: list[str] | None = getattr(_said, "lines", None)
-    if lines is not None and level in (_WARNING, _ERROR):
+    if lines is not None and level == _ERROR:
         lines.append(text.decode("utf-8", "replace").strip())
 
 
 @contextmanager
 def quiet_llama_cpp() -> Iterator[list[str]]:
-    """Nothing of llama.cpp's reaches stderr; gives the list that its warnings and errors are put in."""
+    """Nothing of llama.cpp's reaches stderr; gives the list that its errors are put in."""
     llama_cpp.llama_log_set(_hear, ctypes.c_void_p(0))
     _said.lines = []
     try:
@@ -83,13 +84,13 @@ class LlamaContext:
             settings = llama_cpp.llama_context_default_params()
             settings.n_ctx = self.cells
             settings.n_batch = settings.n_ubatch = self.call_tokens
-            settings.n_seq_max = SEQUENCES
+            settings.n_seq_max = SEQUENCES + 1
             settings.kv_unified = True
             settings.n_threads = settings.n_threads_batch = threads or physical_cores()
             settings.no_perf = True
             self._context = llama_cpp.llama_init_from_model(self._model, settings)
             if not self._context:
-                raise ModelError(f"{base}: no room for a context of {self.context} tokens. {_last(said)}")
+                raise ModelError(f"{base}: no room for a context of {self.context} tokens. {_cause(said)}")
             held.append(partial(llama_cpp.llama_free, self._context))
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._batch = llama_cpp.llama_batch_init(self.call_tokens, 0, 1)
@@ -142,7 +143,7 @@ class LlamaContext:
         with quiet_llama_cpp() as said:
             code = llama_cpp.llama_decode(self._context, batch)
         if code != 0:
-            raise BackendError(f"llama.cpp could not go on (code {code}). {_last(said)} Try a shorter draft.".strip())
+            raise BackendError(f"llama.cpp could not go on (code {code}). {_cause(said)} Try a shorter draft.".strip())
         rows = sum(asks for *_, asks in tokens)
         if not rows:
             return np.empty((0, self.vocabulary_size), dtype=np.float32)
@@ -165,7 +166,7 @@ def _load(path: Path, said: list[str]) -> Any:
     settings.use_mmap = True
     model = llama_cpp.llama_model_load_from_file(str(path).encode(), settings)
     if not model:
-        raise ModelError(f"{path}: llama.cpp cannot load it; the file may be cut short, fetch it again. {_last(said)}")
+        raise ModelError(f"{path}: llama.cpp cannot load it; the file may be cut short, fetch it again. {_cause(said)}")
     return model
 
 
@@ -174,7 +175,7 @@ def _load_adapter(model: Any, path: Path, base: Path, said: list[str]) -> Any:
     adapter = llama_cpp.llama_adapter_lora_init(model, str(path).encode())
     if not adapter:
         raise ModelError(
-            f"{path}: this adapter does not go with {base}; it is cut short or is of another base. {_last(said)}"
+            f"{path}: this adapter does not go with {base}; it is cut short or is of another base. {_cause(said)}"
         )
     return adapter
 
@@ -187,6 +188,6 @@ def _check_header(path: Path) -> None:
             raise ModelError(f"{path}: this is not a GGUF file; weights in another form must be converted first.")
 
 
-def _last(said: list[str]) -> str:
-    """The last thing that llama.cpp said about it, as a sentence in brackets."""
-    return f"(llama.cpp: {said[-1]})" if said else ""
+def _cause(said: list[str]) -> str:
+    """The first error that llama.cpp told of, which names the cause, in brackets."""
+    return f"(llama.cpp: {said[0]})" if said else ""

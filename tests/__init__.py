@@ -1,0 +1,1 @@
+"""Claims that can fail, on real parts."""

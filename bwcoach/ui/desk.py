@@ -1,0 +1,106 @@
+"""The one model that everyone on the page shares: one call at a time, and everyone's own way to stop theirs."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bwcoach.coach import Coach, load_coach
+from bwcoach.models import ModelCard, card_for
+
+_POLL_SECONDS = 0.05
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class _Failed:
+    error: BaseException
+
+
+class Desk:
+    """Lends the model out. Only the one used last is kept in memory."""
+
+    def __init__(
+        self, load: Callable[[str], Coach] = load_coach, card: Callable[[str], ModelCard] = card_for
+    ) -> None:
+        self.card = card
+        self._load = load
+        self._turn = threading.Lock()
+        self._coach: tuple[str, Coach] | None = None
+        self._stops: dict[tuple[str, str], threading.Event] = {}
+
+    def begin(self, visitor: str, purpose: str) -> threading.Event:
+        """A new stop for what this visitor is about to do; what they did before for the same purpose ends."""
+        stop = threading.Event()
+        earlier = self._stops.get((visitor, purpose))
+        self._stops[visitor, purpose] = stop
+        if earlier is not None:
+            earlier.set()
+        return stop
+
+    def begun(self, visitor: str, purpose: str) -> threading.Event:
+        """The stop that `begin` gave out last, which may have been set since."""
+        return self._stops.get((visitor, purpose)) or self.begin(visitor, purpose)
+
+    def stop(self, visitor: str) -> None:
+        for (owner, _), stop in list(self._stops.items()):
+            if owner == visitor:
+                stop.set()
+
+    def leave(self, visitor: str) -> None:
+        """Stop all that the visitor began, and forget them."""
+        self.stop(visitor)
+        for owner, purpose in list(self._stops):
+            if owner == visitor:
+                del self._stops[owner, purpose]
+
+    def lend(self, model: str, stop: threading.Event, work: Callable[[Coach], Iterator[Item]]) -> Iterator[Item]:
+        """What `work` yields, made in a thread of its own that holds the model as long as it works.
+
+        Once `stop` is set, what is ready is still given and then it ends, whatever the model is busy with; whoever
+        comes next waits until that has let go. A generator that nobody reads on sets `stop` itself, so a model is
+        never held for nobody.
+        """
+        items: queue.SimpleQueue[Item | _Failed | None] = queue.SimpleQueue()
+
+        def serve() -> None:
+            while not self._turn.acquire(timeout=_POLL_SECONDS):
+                if stop.is_set():
+                    return
+            try:
+                for item in work(self._take(model)):
+                    items.put(item)
+                    if stop.is_set():
+                        return
+                items.put(None)
+            except BaseException as error:  # handed on to the thread that asked
+                items.put(_Failed(error))
+            finally:
+                self._turn.release()
+
+        threading.Thread(target=serve, name="model", daemon=True).start()
+        try:
+            while True:
+                stopped = stop.is_set()
+                try:
+                    item = items.get(timeout=_POLL_SECONDS)
+                except queue.Empty:
+                    if stopped:
+                        return
+                    continue
+                if isinstance(item, _Failed):
+                    raise item.error
+                if item is None:
+                    return
+                yield item
+        finally:
+            stop.set()
+
+    def _take(self, model: str) -> Coach:
+        if self._coach is None or self._coach[0] != model:
+            self._coach = None
+            self._coach = (model, self._load(model))
+        return self._coach[1]

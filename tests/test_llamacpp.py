@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from llguidance import LLMatcher
 from numpy.typing import NDArray
 from peft import PeftModel
 from transformers import LlamaForCausalLM
@@ -21,7 +22,7 @@ from bwcoach.backends.llamacpp_sequences import WORTH_SHARING, new_call
 from bwcoach.backends.llamacpp_vocabulary import Vocabulary
 from bwcoach.draft import Draft
 from bwcoach.errors import BackendError, ModelError
-from bwcoach.lines import grammar, parse, says_nothing
+from bwcoach.lines import grammar, parse
 from bwcoach.prompt import disguise, letters
 from tests.tiny import CONTEXT, make_adapter, make_base, tiny
 from training.gguf_files import llama_config, write_adapter_gguf, write_base_gguf
@@ -299,12 +300,21 @@ def test_every_line_obeys_the_grammar(
         for line in full:
             answer = parse(line.text, DRAFT.text, DRAFT.sentences, letters(5))
             assert answer is not None, line.text
-        assert says_nothing(last.text) or not last.text.endswith("\n")
-    assert any(line.text == "done" for line in lines if line.last)
     for line in lines:
         assert "".join(line.pieces) == line.text
         assert len(line.pieces) == len(line.probabilities)
         assert all(0 < p <= 1 for p in line.probabilities)
+
+
+def test_an_answer_may_say_nothing(model: LlamaCpp) -> None:
+    only_done = grammar("", (), letters(5))
+    (line,) = complete(model, Prompt("", "Findings:\n"), grammars=(only_done,))
+    assert (line.text, line.last) == ("done", True)
+    for before in ("", '1 A "the plan"\n', '2-3 B => "x"\n'):
+        tokenizer = model._vocabulary.grammar_tokenizer
+        matcher = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(draft_grammar().lark))
+        assert matcher.consume_tokens(model._vocabulary.ids(f"{before}done"))
+        assert matcher.is_stopped()
 
 
 def test_a_forced_token_has_probability_one(model: LlamaCpp) -> None:

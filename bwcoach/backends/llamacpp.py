@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bwcoach.backends import Grammar, Line, Prompt, Reading, Sampling
-from bwcoach.backends.llamacpp_answer import Answer
+from bwcoach.backends.answer import Answer
 from bwcoach.backends.llamacpp_context import LlamaContext
 from bwcoach.backends.llamacpp_sequences import Answers, Cache, Call, new_call
 from bwcoach.backends.llamacpp_vocabulary import Vocabulary

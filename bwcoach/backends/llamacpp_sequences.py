@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bwcoach.backends import Line
-from bwcoach.backends.llamacpp_answer import Answer
+from bwcoach.backends.answer import Answer
 from bwcoach.backends.llamacpp_context import SEQUENCES, LlamaContext, Token
 
 # A beginning that all prompts of a call share is computed once, unless it is too short to be worth a pass of its own.

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import codecs
+from typing import Protocol
 
 import numpy as np
-from llguidance import LLMatcher
+from llguidance import LLMatcher, LLTokenizer
 from numpy.typing import NDArray
 
 from bwcoach.backends import Grammar, Line, Sampling
-from bwcoach.backends.llamacpp_vocabulary import Vocabulary
 from bwcoach.errors import BackendError
+
+
+class AnswerVocabulary(Protocol):
+    """What growing an answer asks of a backend's vocabulary."""
+
+    size: int
+
+    @property
+    def pieces(self) -> tuple[bytes, ...]:
+        """What each piece stands for; nothing for control tokens."""
+
+    @property
+    def grammar_tokenizer(self) -> LLTokenizer: ...
+
+    def ends_answer(self, token: int) -> bool: ...
 
 
 class Answer:
     """`tokens` are the prompt's and what was chosen so far; the first `fed` of them are in the model's cache."""
 
     def __init__(
-        self, prompt: int, tokens: list[int], room: int, vocabulary: Vocabulary, grammar: Grammar | None,
+        self, prompt: int, tokens: list[int], room: int, vocabulary: AnswerVocabulary, grammar: Grammar | None,
         sampling: Sampling, *, drop_blank: bool,
     ) -> None:
         """`room`: how many tokens it may have. `drop_blank`: its first text begins with a blank that is the
@@ -125,7 +140,7 @@ class Answer:
         return line
 
 
-def _matcher(vocabulary: Vocabulary, grammar: Grammar) -> LLMatcher:
+def _matcher(vocabulary: AnswerVocabulary, grammar: Grammar) -> LLMatcher:
     matcher = LLMatcher(vocabulary.grammar_tokenizer, LLMatcher.grammar_from_lark(grammar.lark), log_level=0)
     if matcher.is_error():
         raise BackendError(f"The answer's grammar is not one that llguidance takes: {matcher.get_error()}")

@@ -23,8 +23,9 @@ from bwcoach.prompt import disguise
 from bwcoach.shown_sentence import ShownSentence, shown
 
 DONE = "done"
-# A greedy model that is stuck says the same line for ever; nobody has more than this to say of a sentence.
+# A greedy model that is stuck says the same for ever; nobody has more than this to say of a sentence.
 MOST_PER_SENTENCE = 6
+LONGEST_FIX = 300
 
 _HEAD = re.compile(r"(?P<first>[0-9]{1,6})(?:-(?P<last>[0-9]{1,6}))? (?P<letter>[A-Za-z])(?P<rest>| .*)")
 _ARROW = '" => "'
@@ -45,7 +46,7 @@ def render(
 
     Spans are widened to whole words, those that reach over a sentence's end to whole sentences. A quote that would
     be found at an earlier place takes in neighbouring words until it is not. A sentence gets at most
-    MOST_PER_SENTENCE lines, a fix one line of text.
+    MOST_PER_SENTENCE lines; a fix is one line of text, and none where it is longer than LONGEST_FIX.
     """
     lines: list[str] = []
     told: dict[int, int] = {}
@@ -55,6 +56,7 @@ def render(
         if not touched or told.get(touched[0], 0) == MOST_PER_SENTENCE:
             continue
         fix = None if answer.fix is None else " ".join(disguise(answer.fix).split())
+        fix = None if fix is not None and len(fix) > LONGEST_FIX else fix
         if len(touched) > 1:
             line = f"{touched[0] + 1}-{touched[-1] + 1} {letters[answer.criterion]}"
             line += f' => "{fix}"' if fix is not None else ""
@@ -137,7 +139,7 @@ def grammar(text: str, sentences: Sequence[Span], letters: Sequence[str]) -> Gra
     terminal, so that a quotation mark inside a sentence cannot be mistaken for the end of the quote.
     """
     letter = f"/[{''.join(letters)}]/"
-    rules = ['FIX: " => \\"" /[^\\n]*/ "\\""']
+    rules = [f'FIX: " => \\"" /[^\\n]{{0,{LONGEST_FIX}}}/ "\\""']
     steps: list[str] = []
     for n, sentence in enumerate(sentences, 1):
         seen = shown(text, sentence)
@@ -151,7 +153,8 @@ def grammar(text: str, sentences: Sequence[Span], letters: Sequence[str]) -> Gra
             rules.append(f'R{n}: "{n}-" ({lasts}) " " {letter} FIX? "\\n"')
             kinds = f"(L{n} | R{n})"
         steps.append(f"{kinds}{{0,{MOST_PER_SENTENCE}}}")
-    return Grammar(f'start: {" ".join(steps)} "{DONE}"\n' + "\n".join(rules) + "\n", _json_schema(letters))
+    # A vocabulary that puts a blank before every text has taught the model to begin with it.
+    return Grammar(f'start: " "? {" ".join(steps)} "{DONE}"\n' + "\n".join(rules) + "\n", _json_schema(letters))
 
 
 def confidence(line: Line) -> float | None:

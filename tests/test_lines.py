@@ -111,6 +111,13 @@ def test_a_place_over_a_sentence_end_becomes_whole_sentences() -> None:
     ]
 
 
+def test_a_long_fix_is_left_out() -> None:
+    assert render([(place("plan"), 0, "x" * 301)], TEXT, SENTENCES, LETTERS) == '1 A "plan"\ndone'
+    kept = render([(place("plan"), 0, "é" * 300)], TEXT, SENTENCES, LETTERS)
+    assert kept.endswith('é"\ndone')
+    assert accepts(grammar(TEXT, SENTENCES, LETTERS).lark, kept)
+
+
 def test_no_more_lines_of_a_sentence_than_the_grammar_allows() -> None:
     answers = [Answer(Span(start, end), c, None) for start, end in ((0, 3), (5, 9), (10, 16)) for c in range(3)]
     answer = render(answers, TEXT, SENTENCES, LETTERS)
@@ -141,6 +148,8 @@ def test_the_json_form_says_the_same() -> None:
 
 @pytest.mark.parametrize(("answer", "allowed"), [
     ("done", True),
+    (" done", True),
+    ("  done", False),
     ('1 A "plan"\n1 B "plan failed" => "x"\n4 C "left"\ndone', True),
     ("1-4 A\ndone", True),
     ('2 A "no"\n2 A ""no""\ndone', True),

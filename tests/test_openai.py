@@ -8,7 +8,6 @@ import threading
 from collections.abc import Sequence
 
 import pytest
-from loopback import Handler, Loopback, Misbehaviour, loopback
 
 from bwcoach.backends import Grammar, Line, Prompt, Sampling
 from bwcoach.backends.http_stream import Limits
@@ -16,6 +15,7 @@ from bwcoach.backends.openai import OpenAIServer
 from bwcoach.draft import Draft
 from bwcoach.errors import BackendError
 from bwcoach.lines import confidence, grammar, parse
+from tests.loopback import Handler, Loopback, Misbehaviour, loopback
 
 TEXT = "Nobody read the plan. It failed."
 SENTENCES = Draft(TEXT).sentences

@@ -22,12 +22,15 @@ Misbehaviour = Callable[["Handler"], None]
 class Loopback:
     """What the server is to say, what it was asked, and how it misbehaves when asked to chat, attempt by attempt.
 
-    `pieces` are streamed one an event, each with the probability 0.5.
+    `pieces` are streamed one an event, each with the probability 0.5; the model `coach` says `tuned_pieces`. More
+    than `longest` characters are over its context.
     """
 
     url: str
     kind: str = "vllm"
     pieces: tuple[str, ...] = ('1 A "the', ' plan"', "\ndo", "ne")
+    tuned_pieces: tuple[str, ...] = ("done",)
+    longest: int = 10_000
     misbehaviours: list[Misbehaviour | None] = field(default_factory=list)
     models: Misbehaviour | None = None
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -87,9 +90,13 @@ class Handler(BaseHTTPRequestHandler):
             if misbehave is not None:
                 misbehave(self)
                 return
+            body = told.bodies[attempt]
+            if sum(len(message["content"]) for message in body["messages"]) > told.longest:
+                self.reply(400, '{"error": {"message": "This model\'s maximum context length is 2048 tokens."}}')
+                return
             self.begin_stream()
-            for piece in told.pieces:
-                self.event(piece, logprobs=bool(told.bodies[attempt].get("logprobs")))
+            for piece in told.tuned_pieces if body["model"] == "coach" else told.pieces:
+                self.event(piece, logprobs=bool(body.get("logprobs")))
             self.event("", "stop")
             self.send("[DONE]")
         except OSError:

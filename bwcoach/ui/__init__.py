@@ -49,10 +49,9 @@ LAUNCH: dict[str, Any] = {
 def build_ui(models: Sequence[str], default: str, why: str = "", desk: Desk | None = None) -> gr.Blocks:
     """The whole page. `models` can be chosen, `default` is at first, and `why` says why; `desk` lends them."""
     desk = desk or Desk()
-    with gr.Blocks(
-        title="bwcoach", analytics_enabled=False, fill_width=True,
-        delete_cache=(_UPLOADS_KEPT_SECONDS, _UPLOADS_KEPT_SECONDS),
-    ) as page:  # fmt: skip
+    kept = (_UPLOADS_KEPT_SECONDS, _UPLOADS_KEPT_SECONDS)
+    page = gr.Blocks(title="bwcoach", analytics_enabled=False, fill_width=True, delete_cache=kept)
+    with page:
         gr.HTML(
             "<h1>bwcoach</h1><p>Marks the weak places of a draft as a rubric sees them, and asks before it tells.</p>",
             apply_default_css=False, elem_classes="masthead",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from functools import partial
 from itertools import groupby
@@ -34,7 +33,6 @@ _CHARACTERS_A_SECOND = 2_000_000
 _HOW = (
     "<h2>How it works</h2><ol><li>Paste a draft, or open an example.</li><li>Choose the rubric it should meet.</li>"
     "<li>Press Diagnose. Every mark in the text has a number, and its card asks a question about that place.</li></ol>"
-    "<p>Nothing you write leaves this computer.</p>"
 )
 
 
@@ -72,7 +70,6 @@ def build_coach_tab(settings: Settings, desk: Desk) -> gr.Textbox:
         halt = desk.begun(_visitor(request), _READ)
         done = {start: gr.update(interactive=True), stop: gr.update(interactive=False)}
         latest: Review | None = None
-        paint_next = 0.0
         try:
             given, by = Draft(text or ""), chosen_rubric(rubric, rubric_file)
 
@@ -80,13 +77,11 @@ def build_coach_tab(settings: Settings, desk: Desk) -> gr.Textbox:
                 return reviews(given, by, coach, model, strictness=strictness, stop=halt)
 
             for latest in desk.lend(model, halt, work):
-                if time.monotonic() < paint_next:
-                    continue
                 html = _page(latest, strictness)
                 yield {page: gr.update(value=html, visible=True), write: gr.update(visible=False),
                        edit: gr.update(visible=True), status: _so_far(latest, strictness)}  # fmt: skip
-                # A large page is sent less often, so that the sending never holds the reading up.
-                paint_next = time.monotonic() + _LEAST_PAUSE + len(html) / _CHARACTERS_A_SECOND
+                # A large page is sent less often; the reading goes on meanwhile, and the newest state comes next.
+                halt.wait(_LEAST_PAUSE + len(html) / _CHARACTERS_A_SECOND)
         except Exception as error:
             yield {status: fault(error), **done}
             return

@@ -16,8 +16,10 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class _Failed:
-    error: BaseException
+class _Ended:
+    """The last that comes from the thread at work, and why where it failed."""
+
+    error: BaseException | None = None
 
 
 class Desk:
@@ -60,47 +62,59 @@ class Desk:
     def lend(self, model: str, stop: threading.Event, work: Callable[[Coach], Iterator[Item]]) -> Iterator[Item]:
         """What `work` yields, made in a thread of its own that holds the model as long as it works.
 
-        Once `stop` is set, what is ready is still given and then it ends, whatever the model is busy with; whoever
-        comes next waits until that has let go. A generator that nobody reads on sets `stop` itself, so a model is
-        never held for nobody.
+        Each item has to say all that those before it said: of what piles up while nobody looks, only the newest is
+        given. Once `stop` is set, what is ready is still given and then it ends, whatever the model is busy with;
+        whoever comes next waits until that has let go. A generator that nobody reads on sets `stop` itself, so a
+        model is never held for nobody.
         """
-        items: queue.SimpleQueue[Item | _Failed | None] = queue.SimpleQueue()
-
-        def serve() -> None:
-            while not self._turn.acquire(timeout=_POLL_SECONDS):
-                if stop.is_set():
-                    return
-            try:
-                for item in work(self._take(model)):
-                    items.put(item)
-                    if stop.is_set():
-                        return
-                items.put(None)
-            except BaseException as error:  # handed on to the thread that asked
-                items.put(_Failed(error))
-            finally:
-                self._turn.release()
-
-        threading.Thread(target=serve, name="model", daemon=True).start()
+        items: queue.SimpleQueue[Item | _Ended] = queue.SimpleQueue()
+        threading.Thread(target=self._serve, args=(model, stop, work, items), name="model", daemon=True).start()
         try:
             while True:
                 stopped = stop.is_set()
-                try:
-                    item = items.get(timeout=_POLL_SECONDS)
-                except queue.Empty:
-                    if stopped:
-                        return
-                    continue
-                if isinstance(item, _Failed):
-                    raise item.error
-                if item is None:
+                newest, ended = _drain(items)
+                yield from newest
+                if ended is not None and ended.error is not None:
+                    raise ended.error
+                if ended is not None or (stopped and not newest):
                     return
-                yield item
         finally:
             stop.set()
+
+    def _serve(
+        self, model: str, stop: threading.Event, work: Callable[[Coach], Iterator[Item]],
+        items: queue.SimpleQueue[Item | _Ended],
+    ) -> None:
+        while not self._turn.acquire(timeout=_POLL_SECONDS):
+            if stop.is_set():
+                return
+        try:
+            for item in work(self._take(model)):
+                items.put(item)
+                if stop.is_set():
+                    break
+            items.put(_Ended())
+        except BaseException as error:  # raised again in the thread that asked
+            items.put(_Ended(error))
+        finally:
+            self._turn.release()
 
     def _take(self, model: str) -> Coach:
         if self._coach is None or self._coach[0] != model:
             self._coach = None
             self._coach = (model, self._load(model))
         return self._coach[1]
+
+
+def _drain(items: queue.SimpleQueue[Item | _Ended]) -> tuple[list[Item], _Ended | None]:
+    """The newest item, if one comes before long, and whether it is the last."""
+    newest: list[Item] = []
+    wait = _POLL_SECONDS
+    while True:
+        try:
+            item = items.get(timeout=wait) if wait else items.get_nowait()
+        except queue.Empty:
+            return newest, None
+        if isinstance(item, _Ended):
+            return newest, item
+        newest, wait = [item], 0.0

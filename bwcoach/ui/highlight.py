@@ -60,10 +60,10 @@ def finding_key(finding: Finding) -> str:
 
 
 def look(rubric: Rubric, criterion: str) -> tuple[str, str]:
-    """The class and style attributes that give a criterion of the rubric its colour and its underline."""
+    """The class and the style that give a criterion its colour and underline; 52 pairs before one recurs."""
     number = rubric.ids.index(criterion)
     hue = round(number * _HUE_STEP % HUES * 360 / HUES)
-    return f"line-{STYLES[(number + number // HUES) % len(STYLES)]}", f"--hue:{hue}"
+    return f"line-{STYLES[number % len(STYLES)]}", f"--hue:{hue}"
 
 
 def shown(text: str) -> str:

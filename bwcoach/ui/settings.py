@@ -9,6 +9,7 @@ from pathlib import Path
 import gradio as gr
 
 from bwcoach.errors import BwcoachError, RubricError
+from bwcoach.models import ModelCard
 from bwcoach.rubric import Rubric, builtin_rubrics, load_rubric
 from bwcoach.ui.desk import Desk
 from bwcoach.ui.highlight import shown
@@ -105,8 +106,15 @@ def _model_note(model: str, why: str, desk: Desk) -> str:
     else:
         tenths = round(card.precision * 10)
         measured = f"<b>Measured precision {card.precision:.2f}</b>: about {tenths} marks in 10 are right."
-    chosen = f"<p>Chosen for you: {shown(why.rstrip('.'))}.</p>" if why else ""
-    return f"<p>{measured}</p>{chosen}{_details('About this model', card.description) if card.description else ''}"
+    chosen = f"Chosen for you. {shown(why)} " if why else ""
+    about = _details("About this model", card.description) if card.description else ""
+    return f"<p>{measured}</p><p>{chosen}{_privacy(card)}</p>{about}"
+
+
+def _privacy(card: ModelCard) -> str:
+    if card.base.path.startswith(("http://", "https://")):
+        return f"Your draft is sent to {shown(card.base.path)}."
+    return "Your draft stays on this computer."
 
 
 def _details(summary: str, *texts: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bwcoach.backends.transformers import encode_answer, encode_head
+from bwcoach.backends.transformers_vocabulary import encode_answer, encode_head
 
 from bwcoach import lines, tags
 from bwcoach.backends import Prompt

@@ -21,31 +21,18 @@ from bwcoach.models import ModelCard
 from training.rows import IGNORED, Row
 
 
-class OrderedRows(torch.utils.data.Dataset[dict[str, Any]]):
-    """Rows in the order in which batches of one length fall together."""
-
-    def __init__(self, rows: Sequence[Row], order: Sequence[int]) -> None:
-        self.rows, self.order = rows, order
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __getitem__(self, place: int) -> dict[str, Any]:
-        return {"row": self.rows[self.order[place]]}
-
-
 class Collator:
-    """Rows of a batch side by side, padded on the right with a masked id.
+    """Rows of a batch, picked by number, side by side and padded on the right with a masked id.
 
     `weak` and `asked` are (tokens, criteria) for all second readings of the batch one after another, `answer` the
     mask that picks their tokens.
     """
 
-    def __init__(self, criteria: int) -> None:
-        self.criteria = criteria
+    def __init__(self, rows: Sequence[Row], criteria: int) -> None:
+        self.rows, self.criteria = rows, criteria
 
-    def __call__(self, items: Sequence[Mapping[str, Row]]) -> dict[str, torch.Tensor]:
-        rows = [item["row"] for item in items]
+    def __call__(self, items: Sequence[Mapping[str, int]]) -> dict[str, torch.Tensor]:
+        rows = [self.rows[item["number"]] for item in items]
         length = max(len(row.ids) for row in rows)
         shape = (len(rows), length)
         ids, mask = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
@@ -93,7 +80,7 @@ class TokenTrainer(SFTTrainer):  # type: ignore[misc]
     ) -> torch.Tensor:
         causal = self.accelerator.unwrap_model(model).get_base_model()
         hidden = causal.model(
-            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
+            input_ids=inputs["input_ids"], use_cache=False
         ).last_hidden_state
         head = causal.lm_head.weight
         loss = hidden.new_zeros((), dtype=torch.float32)
@@ -116,7 +103,7 @@ class TokenTrainer(SFTTrainer):  # type: ignore[misc]
 
 
 class Checkpoints(TrainerCallback):  # type: ignore[misc]
-    """A checkpoint every so many minutes and at SIGTERM, the loss curve as data, an end where the loss makes no sense."""
+    """A checkpoint every so many minutes and at SIGTERM, the loss curve as data, an end where it makes no sense."""
 
     def __init__(self, minutes: float, curve: Path) -> None:
         self.minutes, self.curve, self.saved, self.stop = minutes, curve, time.monotonic(), False

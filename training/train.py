@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import yaml
+from datasets import Dataset
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from trl import SFTConfig
@@ -21,7 +22,7 @@ from bwcoach.tags import label_pieces
 from training.examples import read_examples
 from training.recipe import Recipe, TrainRecipe
 from training.rows import Row, fix_rows, lines_row, refuse_long, shuffled_by_length, tags_row
-from training.token_trainer import Checkpoints, Collator, OrderedRows, TokenTrainer
+from training.token_trainer import Checkpoints, Collator, TokenTrainer
 
 ADAPTER_FOLDER = "adapter"
 LOSS_FILE = "loss.jsonl"
@@ -43,9 +44,9 @@ def train(recipe: Recipe) -> Path:
     trainer = TokenTrainer(
         model=model,
         args=_arguments(recipe, folder, len(rows)),
-        train_dataset=OrderedRows(rows, shuffled_by_length(rows, settings.batch, recipe.seed)),
+        train_dataset=Dataset.from_dict({"number": _order(rows, recipe)}),
         processing_class=tokenizer,
-        data_collator=Collator(len(card.labels)),
+        data_collator=Collator(rows, len(card.labels)),
         callbacks=[Checkpoints(settings.checkpoint_minutes, folder / LOSS_FILE)],
     )
     trainer.ask_about(tokenizer, card, settings.positive_weight)
@@ -156,10 +157,17 @@ def _arguments(recipe: Recipe, folder: Path, rows: int) -> SFTConfig:
         gradient_checkpointing=on_gpu and settings.load_in_4bit,
         dataset_kwargs={"skip_prepare_dataset": True},
         remove_unused_columns=False,
+        train_sampling_strategy="sequential",
         max_length=settings.longest,
         dataloader_drop_last=False,
         disable_tqdm=True,
     )
+
+
+def _order(rows: list[Row], recipe: Recipe) -> list[int]:
+    """Numbers of rows, epoch after epoch, each epoch in an order of its own."""
+    epochs = range(math.ceil(recipe.train.epochs))
+    return [n for epoch in epochs for n in shuffled_by_length(rows, recipe.train.batch, recipe.seed + epoch)]
 
 
 def _refuse_broken(model: Any) -> None:

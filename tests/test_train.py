@@ -1,0 +1,145 @@
+"""What a model is taught, token by token, and that the adapter it leaves is one that can be read."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from bwcoach.coach import load_coach
+from bwcoach.diagnosis import Finding
+from bwcoach.draft import Span
+from bwcoach.errors import StageError
+from bwcoach.rubric import load_rubric
+from tests.tiny import tiny
+from training.examples import Example, Provenance, write_examples
+from training.recipe import GenerateRecipe, Recipe, TrainRecipe
+from training.rows import IGNORED, Row, fix_rows, lines_row, refuse_long, shuffled_by_length, tags_row
+from training.token_trainer import Collator
+from training.train import new_card, train
+
+TEXT = "The rent is rising due to the fact that stuff happened. Nobody built a house."
+WORDY, VAGUE = "due to the fact that", "stuff"
+
+
+def example(number: int = 0, *, whole: bool = False) -> Example:
+    findings = (
+        Finding(Span(TEXT.index(WORDY), TEXT.index(WORDY) + len(WORDY)), "wordiness", fix="because"),
+        Finding(Span(TEXT.index(VAGUE), TEXT.index(VAGUE) + len(VAGUE)), "vague-language", fix="two mills closed"),
+    )
+    return Example(f"e{number}", "position-paper", TEXT, findings, Provenance("s", "MIT", "rules"), whole)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    base = str(tiny().base)
+    monkeypatch.chdir(tmp_path)
+    return Recipe(
+        name="t", generate=GenerateRecipe(),
+        train=TrainRecipe(
+            base=base, rank=8, alpha=16, batch=4, epochs=3, longest=900, warmup_steps=1, learning_rate=0.01
+        ),
+    )  # fmt: skip
+
+
+def test_the_decoded_targets_of_a_row_are_the_weak_words(recipe: Recipe, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(recipe.train.base)
+    card = new_card(recipe, Path(recipe.train.base), tmp_path, tokenizer)
+    row = tags_row(example(), load_rubric("position-paper"), card, tokenizer)
+    answer = row.ids[-row.answer :]
+    labels = list(card.labels)
+    said = {
+        criterion: tokenizer.decode([answer[t] for t, c in row.weak if labels[c] == criterion]).strip()
+        for criterion in ("wordiness", "vague-language")
+    }
+    assert said == {"wordiness": WORDY, "vague-language": VAGUE}
+    assert tokenizer.decode(answer).strip() == TEXT
+    assert tokenizer.decode(row.ids[: -row.answer]).count(TEXT) == 1
+    assert row.ids.count(tokenizer.bos_token_id) == 1
+
+
+def test_what_is_draft_wide_is_asked_of_whole_drafts_only(recipe: Recipe, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(recipe.train.base)
+    card = new_card(recipe, Path(recipe.train.base), tmp_path, tokenizer)
+    rubric = load_rubric("position-paper")
+    labels = list(card.labels)
+
+    def asked(whole: bool) -> set[str]:
+        return {labels[n] for n in tags_row(example(whole=whole), rubric, card, tokenizer).asked}
+
+    assert asked(True) == set(rubric.ids)
+    assert asked(True) - asked(False) == {"thesis", "counterargument"}
+
+
+def test_only_the_completion_of_a_fix_and_of_lines_is_learnt(recipe: Recipe, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(recipe.train.base)
+    card = new_card(recipe, Path(recipe.train.base), tmp_path, tokenizer)
+    rubric = load_rubric("position-paper")
+    learnt = set()
+    for row in fix_rows(example(), rubric, card, tokenizer, 2, random.Random(0)):
+        spoken = [label for label in row.labels if label != IGNORED]
+        assert spoken[-1] == tokenizer.eos_token_id
+        learnt.add(tokenizer.decode(spoken[:-1]))
+    assert {text.strip(" ") for text in learnt} == {"because\n", "two mills closed\n"}
+    lines = lines_row(example(), rubric, card, tokenizer)
+    answer = tokenizer.decode([label for label in lines.labels if label != IGNORED][:-1])
+    assert answer.split("\n")[-1] == "done"
+    assert f'"{WORDY}" => "because"' in answer
+
+
+def test_a_row_that_would_be_cut_is_refused_by_name() -> None:
+    rows = [Row("short", (1,) * 10), Row("essay-7 (tags)", (1,) * 30)]
+    with pytest.raises(StageError, match=r"1 of 2 rows .*essay-7 \(tags\): 30 tokens"):
+        refuse_long(rows, 20)
+
+
+def test_batches_hold_rows_of_about_one_length_and_every_row_once() -> None:
+    rows = [Row(str(n), (1,) * (10 + 37 * n % 900)) for n in range(64)]
+    order = shuffled_by_length(rows, 8, 0)
+    assert sorted(order) == list(range(64))
+    spread = [
+        max(lengths) - min(lengths)
+        for i in range(0, 64, 8)
+        for lengths in [[len(rows[n].ids) for n in order[i : i + 8]]]
+    ]
+    assert max(spread) < 250
+
+
+def test_a_batch_keeps_each_row_s_tokens_targets_and_questions() -> None:
+    rows = [Row("a", (5, 6, 7), 2, ((0, 1),), (0, 1)), Row("b", (8, 9), labels=(IGNORED, 9))]
+    batch = Collator(rows, 2)([{"number": 0}, {"number": 1}])
+    assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 9, 0]]
+    assert batch["answer"].tolist() == [[False, True, True], [False, False, False]]
+    assert batch["weak"].tolist() == [[0, 1], [0, 0]]
+    assert batch["asked"].tolist() == [[1, 1], [1, 1]]
+    assert batch["labels"].tolist() == [[IGNORED] * 3, [IGNORED, 9, IGNORED]]
+
+
+def losses(folder: Path) -> list[float]:
+    rows = [json.loads(line) for line in (folder / "loss.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [row["loss"] for row in rows if "loss" in row]
+
+
+@pytest.mark.parametrize("load_in_4bit", [False, True])
+def test_an_adapter_learns_its_examples_and_is_read_by_load_coach(recipe: Recipe, load_in_4bit: bool) -> None:
+    write_examples((example(n) for n in range(40)), recipe.folder / "data" / "train.jsonl")
+    taught = recipe.model_copy(update={"train": recipe.train.model_copy(update={"load_in_4bit": load_in_4bit})})
+    folder = train(taught)
+    curve = losses(folder)
+    assert curve[-1] < curve[0] / 2
+    coach = load_coach(str(folder))
+    assert coach.backend.has_adapter
+    assert coach.card.load_in_4bit == load_in_4bit
+    assert torch.isfinite(torch.tensor(curve)).all()
+
+
+def test_no_examples_no_base_no_move(recipe: Recipe, tmp_path: Path) -> None:
+    other = Example("x", "another-rubric", TEXT, (), Provenance("s", "MIT", "rules"))
+    write_examples([other], recipe.folder / "data" / "train.jsonl")
+    with pytest.raises(StageError, match="no example for the rubrics"):
+        train(recipe)
+    lost = recipe.model_copy(update={"train": recipe.train.model_copy(update={"base": str(tmp_path / "nowhere")})})
+    with pytest.raises(StageError, match="no base model there"):
+        train(lost)

@@ -113,6 +113,22 @@ def test_a_drafts_delimiters_are_ordinary_pieces() -> None:
     assert tokenizer.eos_token_id not in head
 
 
+def test_a_models_own_template_is_rendered_as_transformers_does_it() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny().base)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|turn|>"]})
+    tokenizer.chat_template = (
+        "{{ bos_token }}{% for m in messages %}<|turn|>{{ m.role }}\n{{ m.content }}{{ eos_token }}{% endfor %}"
+        "{% if add_generation_prompt %}<|turn|>coach\n{% endif %}"
+    )
+    prompt = Prompt("Be kind.", "Read <|turn|> {{ this }}.")
+    messages = [{"role": "system", "content": prompt.system}, {"role": "user", "content": "Read X {{ this }}."}]
+    wanted = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    head = encode_head(tokenizer, "own", prompt)
+    assert tokenizer.decode(head) == wanted.replace("X", "<|turn|>")
+    assert head.count(tokenizer.convert_tokens_to_ids("<|turn|>")) == 3
+    assert head.count(tokenizer.bos_token_id) == 1
+
+
 def test_a_blank_that_the_vocabulary_puts_in_front_covers_nothing() -> None:
     tokenizer = AutoTokenizer.from_pretrained(tiny(like_llama_2=True).base)
     tokenizer.backend_tokenizer.normalizer = normalizers.Sequence(
@@ -226,6 +242,6 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
-    other = make_base(tmp_path / "other", width=128)
+    other = make_base(tmp_path / "other", hidden_size=128)
     with pytest.raises(ModelError, match="made for this base"):
         Transformers(other, tiny().adapter, context=64, template="plain")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +62,7 @@ class Transformers:
             self._tokenizer, config.vocab_size, frozenset(end for end in listed if end is not None)
         )
         self._lock = threading.Lock()
+        self._adapter_is_on = True
 
     def count(self, text: str) -> int:
         return len(self._vocabulary.ids(text))
@@ -109,7 +109,8 @@ class Transformers:
     ) -> list[NDArray[np.float32]]:
         """The wanted columns of the logits of each row's last tokens: of the head's matrix only these rows are used."""
         ids, mask = self._padded(rows)
-        with self._lock, torch.inference_mode(), self._switched(tuned):
+        with self._lock, torch.inference_mode():
+            self._switch(tuned)
             hidden = self._hidden(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
             head = self._model.get_output_embeddings()
             weight = head.weight[wanted].float()
@@ -161,7 +162,8 @@ class Transformers:
         self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: DynamicCache, last: list[int],
         tuned: bool,
     ) -> NDArray[np.float32]:
-        with self._lock, torch.inference_mode(), self._switched(tuned):
+        with self._lock, torch.inference_mode():
+            self._switch(tuned)
             hidden = self._hidden(
                 input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
             ).last_hidden_state
@@ -177,8 +179,12 @@ class Transformers:
                 f"{self.name} ran out of the GPU's memory; set `load_in_4bit: true` in its card, or a smaller window."
             ) from error
 
-    def _switched(self, tuned: bool) -> Any:
-        return nullcontext() if tuned or self._tuned is None else self._tuned.disable_adapter()
+    def _switch(self, tuned: bool) -> None:
+        """Adapter on or off; only when that changes, since it walks through all of the model's modules."""
+        if self._tuned is not None and tuned != self._adapter_is_on:
+            layers = self._tuned.base_model
+            (layers.enable_adapter_layers if tuned else layers.disable_adapter_layers)()
+            self._adapter_is_on = tuned
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Rows side by side, the shorter ones filled up on the right with an id that the mask hides."""

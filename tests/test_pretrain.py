@@ -25,7 +25,8 @@ def recipe(steps: int) -> Recipe:
     return Recipe(
         name="small", corpus=CorpusRecipe(paths={"position": Path("corpus.jsonl")}, vocabulary=400, characters=50_000),
         pretrain=PretrainRecipe(
-            shape=Shape(width=32, layers=2, heads=2, kv_heads=1, feed_forward=64), context=PAGE, windows={512: 1, 256: 1},
+            shape=Shape(width=32, layers=2, heads=2, kv_heads=1, feed_forward=64), context=PAGE,
+            windows={512: 1, 256: 1},
             learning_rate=0.01, muon_learning_rate=0.01, weight_decay=0.01, warmup_steps=2, tokens=steps * PAGE,
             cooldown=0.25, evaluate_steps=4, compile=False,
         ),
@@ -106,8 +107,10 @@ def test_a_run_killed_outright_leaves_a_whole_checkpoint(prepared: Path) -> None
 
 
 def test_it_learns(prepared: Path) -> None:
-    curve = losses(pretrain(recipe(16)).parent)
+    folder = pretrain(recipe(16)).parent
+    curve = losses(folder)
     assert curve[16] < curve[1] - 0.5
+    assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_cooling_branches_off_and_leaves_the_steady_run(prepared: Path) -> None:

@@ -1,4 +1,4 @@
-"""python -m training {corpus,generate,pretrain,train,evaluate,export,all} RECIPE"""
+"""python -m training {corpus,pretrain,generate,train,export,evaluate,publish,all} RECIPE"""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ STAGES = {
     "export": "write GGUF files and check their logits",
     "evaluate": "measure a model on drafts that it has not seen",
 }
+PUBLISH = "put what was made into the models folder, with its model card"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,6 +63,10 @@ def run(stage: str, recipe: Recipe, options: argparse.Namespace) -> Path:
             from training.evaluate import evaluate
 
             return evaluate(recipe, options.model)
+        case "publish":
+            from training.publish import publish
+
+            return publish(recipe, options.name or recipe.name)
     raise AssertionError(stage)
 
 
@@ -69,17 +74,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Make a model that bwcoach can run.")
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
     every = f"all of them in this order: {', '.join(STAGES)}"
-    for name, what in (*STAGES.items(), ("all", every)):
+    for name, what in (*STAGES.items(), ("publish", PUBLISH), ("all", every)):
         stage = stages.add_parser(name, help=what)
         recipe = stage.add_mutually_exclusive_group(required=True)
         recipe.add_argument("named", nargs="?", metavar="RECIPE", help="a name in training/recipes, or a YAML file")
         recipe.add_argument("--recipe", metavar="RECIPE", help="the same")
-        stage.set_defaults(cool=0, model=None)
+        stage.set_defaults(cool=0, model=None, name=None)
         if name == "pretrain":
             stage.add_argument(
                 "--cool", type=int, metavar="TOKENS",
                 help="leave the run as it is and take a base out of it, its learning rate falling over so many tokens",
             )  # fmt: skip
+        if name == "publish":
+            stage.add_argument("--name", metavar="NAME", help="what to call it; default: the recipe's name")
         if name == "evaluate":
             stage.add_argument("--model", metavar="NAME|PATH|URL", help="what to measure; default: what was made")
     return parser

@@ -22,6 +22,7 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from bwcoach.errors import StageError
+from training.curve import draw_curve
 from training.optimizers import Optimizers
 from training.recipe import PretrainRecipe, Recipe
 from training.shards import PAGE, Pages, bytes_per_token, open_pages
@@ -189,6 +190,7 @@ def _run(recipe: Recipe, settings: PretrainRecipe, place: Place) -> Path:
             saved = time.monotonic()
         if ended:
             break
+    draw_curve(place.folder / CURVE_FILE, place.folder / "curve.png")
     model.save_pretrained(place.folder / "base")
     to_transformers(processor).save_pretrained(place.folder / "base")
     (place.folder / "base" / SENTENCEPIECE_FILE).write_bytes((shards / SENTENCEPIECE_FILE).read_bytes())

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bwcoach.backends.transformers_vocabulary import encode_answer, encode_head
-
 from bwcoach import lines, tags
 from bwcoach.backends import Prompt
+from bwcoach.backends.transformers_vocabulary import encode_answer, encode_head
 from bwcoach.coach import sentences_around
 from bwcoach.draft import Draft, Span
 from bwcoach.errors import StageError

@@ -40,7 +40,7 @@ def train(recipe: Recipe) -> Path:
     card = new_card(recipe, base, folder, tokenizer)
     rows = refuse_long(read_rows(recipe, card, tokenizer), settings.longest)
     torch.manual_seed(recipe.seed)
-    model = _adapted(base, settings)
+    model = adapted(base, settings)
     trainer = TokenTrainer(
         model=model,
         args=_arguments(recipe, folder, len(rows)),
@@ -102,7 +102,7 @@ def read_rows(recipe: Recipe, card: ModelCard, tokenizer: Any) -> list[Row]:
     return rows
 
 
-def _adapted(base: Path, settings: TrainRecipe) -> Any:
+def adapted(base: Path, settings: TrainRecipe) -> Any:
     """The base with a new adapter on its linear layers; embeddings and head stay as they are, or no GGUF would do."""
     quantised = None
     if settings.load_in_4bit:

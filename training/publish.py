@@ -1,0 +1,100 @@
+"""A made model put where the page and the command line look for it, with its model card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bwcoach.errors import StageError
+from bwcoach.models import CARD_FILE, MODELS, ModelCard, load_card
+from training.recipe import Recipe
+
+PAGE_FILE, REPORT_FILE, PICTURE_FILE = "README.md", "report.md", "scores.png"
+_LIMITS = """## Limits
+
+- It was taught the criteria listed in `model.yaml` and refuses other rubrics.
+- It reads English prose. The corpora are mostly of 1884 to 1929 for fiction, of the life sciences for papers, and of
+  public administration and technical proposals for argument; present-day prose comes from the authored passages.
+- The weaknesses that it learnt from were written by a language model following a brief, and so were the development
+  drafts that its thresholds were fitted on: figures on them say little about writers who are nothing like these.
+- A finding is a question to the writer, not a verdict; a finding's confidence is a probability on such drafts.
+- Fixes come from a very small model and are shown only from the card's `fix_threshold` on."""
+
+
+def publish(recipe: Recipe, name: str) -> Path:
+    """Copy the exported base and adapter to models/<name>, with a card, the evaluation's report and a page about it.
+
+    The model must have been exported and then evaluated, so that the card holds thresholds and the page figures.
+    """
+    made, report = recipe.folder / "export", recipe.folder / "evaluate" / REPORT_FILE
+    card = load_card(made)
+    if not card.thresholds or not report.exists():
+        raise StageError(f"{made}: not evaluated yet; run `python -m training evaluate {recipe.name}` first.")
+    folder = MODELS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (card.base, card.adapter):
+        if file is not None:
+            shutil.copy(card.path(file), folder / file.path)
+    told = card.model_copy(update={"name": name}).model_dump(mode="json", exclude={"folder"}, exclude_defaults=True)
+    (folder / CARD_FILE).write_text(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    shutil.copy(report.parent / PICTURE_FILE, folder / PICTURE_FILE)
+    (folder / PAGE_FILE).write_text(_page(recipe, card, name, report.read_text(encoding="utf-8")), encoding="utf-8")
+    return folder
+
+
+def _page(recipe: Recipe, card: ModelCard, name: str, report: str) -> str:
+    shape = recipe.pretrain.shape if recipe.pretrain else None
+    of_shape = (
+        f"a Llama of width {shape.width} with {shape.layers} layers, trained from scratch by this repository's pipeline"
+        if shape
+        else f"`{recipe.train.base}`"
+    )
+    megabytes = sum(card.path(file).stat().st_size for file in (card.base, card.adapter) if file is not None) / 1e6
+    commands = "\n".join(
+        f"python -m training {stage} {recipe.name}"
+        for stage in ("corpus", "pretrain", "generate", "train", "export", "evaluate")
+    )
+    return "\n\n".join(
+        [
+            f"# {name}",
+            f"{card.description or 'A writing coach.'} The base is {of_shape}; the adapter on it answers by "
+            f"`{card.answer}`. Base and adapter together: {megabytes:.1f} MB.",
+            f"## How it came to be\n\nRecipe: `training/recipes/{recipe.name}.yaml`.\n\n```\n{commands}\n"
+            f"python -m training publish {recipe.name} --name {name}\n```",
+            "## Data\n\n" + "\n\n".join(_data(recipe)),
+            _LIMITS,
+            report.replace("\n# ", "\n## ").replace("# Evaluation", "## Evaluation", 1).rstrip(),
+            f"![Micro F1 and findings per 1000 words, by system]({PICTURE_FILE})",
+        ]
+    ) + "\n"  # fmt: skip
+
+
+def _data(recipe: Recipe) -> list[str]:
+    """What the base read and what the adapter was taught, as the stages counted them."""
+    parts = []
+    shards = sorted((recipe.folder / "corpus").glob("train-*.json"))
+    if shards:
+        rows = []
+        for shard in shards:
+            count: dict[str, Any] = json.loads(shard.read_text(encoding="utf-8"))
+            genre = shard.stem.removeprefix("train-")
+            rows.append(f"| {genre} | {count['documents']:,} | {len(count['works']):,} | {count['tokens']:,} |")
+        head = "| genre | documents | works | tokens |\n|---|---:|---:|---:|\n"
+        parts.append(
+            "The base's corpora (train split, 98 % of the works): openly licensed or public-domain prose. "
+            "Every document's source and licence stand in the corpus files.\n\n" + head + "\n".join(rows)
+        )
+    card_file = recipe.folder / "data" / "card.json"
+    if card_file.exists():
+        train = json.loads(card_file.read_text(encoding="utf-8"))["splits"]["train"]
+        licences = "\n".join(f"| {licence} | {count:,} |" for licence, count in sorted(train["licences"].items()))
+        parts.append(
+            f"The adapter's examples: {train['examples']:,} passages with {train['findings']:,} weaknesses "
+            f"({', '.join(sorted(train['generators']))}), {train['clean']:,} of them clean.\n\n"
+            f"| licence of the passage | examples |\n|---|---:|\n{licences}"
+        )
+    return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bwcoach.draft import Draft, Span
@@ -49,7 +50,7 @@ class Diagnosis:
         return sum(finding.criterion == criterion for finding in self.findings)
 
 
-def in_text_order(findings: list[Finding]) -> tuple[Finding, ...]:
+def in_text_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """By place, the longer first where two begin together; one of equal findings is kept, the surest."""
     kept: dict[tuple[Span, str], Finding] = {}
     for finding in sorted(findings, key=lambda f: -(f.confidence or 0.0)):

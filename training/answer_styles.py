@@ -58,7 +58,7 @@ def teach(recipe: Recipe, style: str, folder: Path, minutes: float) -> tuple[Any
         batch = collate([{"number": n} for n in order[start : start + size]])
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = token_loss(model.get_base_model(), batch, labels, recipe.train.positive_weight)
-        loss.backward()
+        torch.autograd.backward(loss)
         for group in optimizer.param_groups:
             group["lr"] = recipe.train.learning_rate * min(1.0, 2 * (1 - spent))
         optimizer.step()

@@ -87,7 +87,8 @@ class MarksSystem:
         return Answer(in_text_order(found))
 
     def _probabilities(self, rows: list[list[int]]) -> torch.Tensor:
-        return self.model(input_ids=torch.tensor(rows), use_cache=False).logits.float().softmax(-1)
+        logits: torch.Tensor = self.model(input_ids=torch.tensor(rows), use_cache=False).logits
+        return logits.float().softmax(-1)
 
 
 def _label_ids(tokenizer: Any, card: ModelCard) -> tuple[dict[str, int], int]:

@@ -213,7 +213,7 @@ def _steps(
     for step in range(first, last):
         ids = batch(pages, settings, step, seed).to(device)
         loss = loss_of(model, ids)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizers.step(learning_rate(settings, step, last, cool_steps))
         yield step + 1, loss.item()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ def write_shards(corpora: dict[str, Path], tokenizer: Path, folder: Path, splits
     for genre, path in corpora.items():
         if all((folder / f"{split}-{genre}.json").exists() for split in splits):
             continue
-        counts = {split: {"documents": 0, "tokens": 0, "bytes": 0, "works": set[str]()} for split in splits}
+        counts = {split: _Count() for split in splits}
         files = {split: (folder / f"{split}-{genre}.part").open("wb") for split in splits}
         for document in read_documents(path):
             if document.split not in files:
@@ -36,16 +36,25 @@ def write_shards(corpora: dict[str, Path], tokenizer: Path, folder: Path, splits
             ids = [processor.bos_id(), *processor.encode(document.text), processor.eos_id()]
             files[document.split].write(np.asarray(ids, dtype=np.uint16).tobytes())
             count = counts[document.split]
-            count["documents"] += 1  # type: ignore[operator]
-            count["tokens"] += len(ids)  # type: ignore[operator]
-            count["bytes"] += len(document.text.encode())  # type: ignore[operator]
-            count["works"].add(document.work)  # type: ignore[union-attr]
+            count.documents += 1
+            count.tokens += len(ids)
+            count.bytes += len(document.text.encode())
+            count.works.add(document.work)
         for split, file in files.items():
             file.close()
             (folder / f"{split}-{genre}.part").rename(folder / f"{split}-{genre}.bin")
-            count = dict(counts[split])
-            count["works"] = sorted(count["works"])  # type: ignore[arg-type]
-            (folder / f"{split}-{genre}.json").write_text(json.dumps(count), encoding="utf-8")
+            told = {**asdict(counts[split]), "works": sorted(counts[split].works)}
+            (folder / f"{split}-{genre}.json").write_text(json.dumps(told), encoding="utf-8")
+
+
+@dataclass
+class _Count:
+    """What a genre's shard of one split holds."""
+
+    documents: int = 0
+    tokens: int = 0
+    bytes: int = 0
+    works: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)

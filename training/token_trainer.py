@@ -91,7 +91,7 @@ def token_loss(
     """
     hidden = causal.model(input_ids=inputs["input_ids"], use_cache=False).last_hidden_state
     head = causal.lm_head.weight
-    loss = hidden.new_zeros((), dtype=torch.float32)
+    loss: torch.Tensor = hidden.new_zeros((), dtype=torch.float32)
     if inputs["answer"].any():
         logits = (hidden[inputs["answer"]] @ head[label_ids].T.to(hidden.dtype)).float()
         losses = binary_cross_entropy_with_logits(

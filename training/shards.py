@@ -13,12 +13,11 @@ from bwcoach.errors import StageError
 from training.corpus import Split, read_documents
 from training.tokenizer import load_sentencepiece
 
-INDEX_FILE = "shards.json"
 PAGE = 2048
 
 
 def write_shards(corpora: dict[str, Path], tokenizer: Path, folder: Path, splits: tuple[Split, ...]) -> None:
-    """Write `<split>-<genre>.bin` (uint16; every document as BOS, text, EOS) and an index of what was counted.
+    """Write `<split>-<genre>.bin` (uint16; every document as BOS, text, EOS) and beside it what was counted.
 
     A genre's file is written under another name and renamed when whole, so a killed run leaves nothing half done
     and the next one goes on with the genres that are missing.

@@ -11,16 +11,18 @@ from random import Random
 from typing import get_args
 
 from bwcoach.errors import StageError
-from training.corpus import Split, split_of
+from training.corpus import Split
 from training.dataset_card import DatasetCard
 from training.examples import Example, read_examples, write_examples
 from training.injectors.authored import AuthoredPassage, read_authored
+from training.injectors.forms import FORMS
 from training.leaks import KeptApart
 from training.recipe import GenerateRecipe, Recipe
+from training.rule_examples import write_rule_parts
+from training.splits import split_of_example
 
 CARD_FILE = "card.json"
 SPLITS: tuple[Split, ...] = get_args(Split)
-_HELD_OUT = 4
 
 
 def generate(recipe: Recipe) -> Path:
@@ -42,6 +44,7 @@ def generate(recipe: Recipe) -> Path:
     kept_apart = KeptApart(settings.kept_apart)
     parts = folder / "parts" / fingerprint
     unused = _write_authored(settings, recipe.seed, parts)
+    write_rule_parts(settings, recipe.seed, parts, kept_apart)
     splits = {}
     for split in SPLITS:
         card = DatasetCard()
@@ -54,19 +57,6 @@ def generate(recipe: Recipe) -> Path:
     part.write_text(json.dumps(cards, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(card_file)
     return folder
-
-
-def split_of_example(work: str) -> Split:
-    """About 90 % train, 5 % dev, 5 % test, decided by the work's name alone.
-
-    A work that the corpora hold out of the base's training is held out here on the same side, so nothing that is
-    tested on was ever read; a wider share is held out because authored passages are few.
-    """
-    narrow = split_of(work)
-    if narrow != "train":
-        return narrow
-    bucket = int.from_bytes(hashlib.sha256(f"examples:{work}".encode()).digest()[:8], "big") % 98
-    return "dev" if bucket < _HELD_OUT else "test" if bucket < 2 * _HELD_OUT else "train"
 
 
 def _write_authored(settings: GenerateRecipe, seed: int, parts: Path) -> dict[str, int]:
@@ -102,6 +92,7 @@ def _checked(examples: Iterator[Example], kept_apart: KeptApart, card: DatasetCa
 def _fingerprint(settings: GenerateRecipe, seed: int) -> str:
     """Twelve hex digits of everything that decides the rows."""
     digest = hashlib.sha256(f"{seed}:{settings.model_dump_json()}".encode())
-    for file in sorted(settings.authored.glob("*.jsonl")) if settings.authored else []:
+    authored = sorted(settings.authored.glob("*.jsonl")) if settings.authored else []
+    for file in [*authored, *sorted(FORMS.glob("*.yaml"))]:
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]

@@ -57,7 +57,7 @@ class GenerateRecipe(_Part):
     authored_versions: int = Field(default=4, ge=1, description="how many versions of each authored passage")
     texts: dict[str, Path] = Field(default={}, description="good prose for the rule injectors, by rubric")
     rules_per_criterion: int = Field(default=0, ge=0, description="injections by rules of each rubric's criterion")
-    clean_share: float = Field(default=0.4, ge=0, lt=1, description="of the passages of `texts`, how many stay clean")
+    clean_share: float = Field(default=0.4, ge=0, le=0.5, description="of the rules' rows, how many are good")
     kept_apart: tuple[Path, ...] = Field(default=(), description="evaluation files that no example shares text with")
 
 

@@ -1,6 +1,6 @@
 """Weaknesses that were written passage by passage, read from the two formats of the authored files.
 
-`edits-*.jsonl` holds good passages with separate edits; in `marked-*.jsonl` the good and the weak reading of each
+`*edits*.jsonl` holds good passages with separate edits; in `*marked*.jsonl` the good and the weak reading of each
 place stand inline as `{{criterion|worse|better}}`. Any subset of a passage's edits makes an example.
 """
 
@@ -82,9 +82,9 @@ def read_authored(folder: Path, seed: int) -> tuple[tuple[AuthoredPassage, ...],
 
     Raises ExamplesError where there is no such file or a line is not a row of either format.
     """
-    files = sorted([*folder.glob("*edits-*.jsonl"), *folder.glob("*marked-*.jsonl")])
+    files = sorted([*folder.glob("*edits*.jsonl"), *folder.glob("*marked*.jsonl")])
     if not files:
-        raise ExamplesError(f"{folder}: no authored files; they are called edits-*.jsonl or marked-*.jsonl.")
+        raise ExamplesError(f"{folder}: no authored files; their names hold `edits` or `marked`, as in edits-1.jsonl.")
     unused: Counter[str] = Counter()
     return tuple(passage for file in files for passage in _read_file(file, seed, unused)), unused
 

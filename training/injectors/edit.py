@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from bwcoach.diagnosis import Finding
@@ -41,6 +42,13 @@ def fix_for(better: str, worse: str, mark: Span) -> str | None:
     if len(better) >= len(head) + len(tail) and better.startswith(head) and better.endswith(tail):
         return better[len(head) : len(better) - len(tail)]
     return "" if better in (head.rstrip() + tail, head + tail.lstrip()) else None
+
+
+def changed(match: re.Match[str], worse: str, criterion: str, form: str, mark: str | None = None) -> Edit:
+    """The match replaced by `worse`; the mark is all of it, or the first place of the words of `mark` in it."""
+    start = 0 if mark is None else worse.index(mark)
+    span = Span(start, start + len(worse if mark is None else mark))
+    return Edit(Span(*match.span()), worse, span, criterion, fix_for(match[0], worse, span), form)
 
 
 def weaken(passage: Example, edit: Edit, injector: str) -> Example:

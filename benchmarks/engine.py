@@ -134,7 +134,3 @@ def main() -> None:
     speed = tokens_read(thousand, rubric, coach) / engine
     alone = llama_cpp_tokens_per_second(coach)
     print(f"engine / llama.cpp alone: {speed:.0f} / {alone:.0f} tokens a second = {speed / alone:.2f}")
-
-
-if __name__ == "__main__":
-    main()

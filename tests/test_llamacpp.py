@@ -401,7 +401,7 @@ def spoilt(folder: Path) -> Iterator[tuple[str, Path, Path | None, str]]:
     yield "a pickle", put("pickle.gguf", b"\x80\x04\x95junk"), None, "not a GGUF"
     yield "an adapter as the base", made.adapter_gguf, None, "cannot load it"
     yield "a base as the adapter", made.base_gguf, made.base_gguf, "does not go with"
-    other = make_base(folder / "other", width=512)
+    other = make_base(folder / "other", hidden_size=512)
     write_adapter_gguf(make_adapter(folder / "other-adapter", other), folder / "other.gguf", llama_config(other))
     yield "an adapter of another base", made.base_gguf, folder / "other.gguf", "another base"
 

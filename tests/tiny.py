@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 import torch
@@ -18,6 +19,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from training.corpus import Document
 from training.gguf_files import llama_config, write_adapter_gguf, write_base_gguf
 from training.tokenizer import SENTENCEPIECE_FILE, load_sentencepiece, to_transformers, train_tokenizer
+
+# Models this small are slower on more threads, and on a busy machine very much so.
+torch.set_num_threads(1)
 
 RUBRICS = Path(__file__).resolve().parent.parent / "rubrics"
 CONTEXT = 1024
@@ -50,19 +54,23 @@ def tiny(*, like_llama_2: bool = False) -> Tiny:
     return made
 
 
-def make_base(folder: Path, *, seed: int = 0, width: int = WIDTH, like_llama_2: bool = False) -> Path:
-    """A Hugging Face folder of a random base. Its weights are large enough for attention to matter."""
+def make_base(folder: Path, *, seed: int = 0, like_llama_2: bool = False, **shape: Any) -> Path:
+    """A Hugging Face folder of a random base. Its weights are large enough for attention to matter.
+
+    `shape`: settings of LlamaConfig that are to differ from the usual ones.
+    """
     folder.mkdir(parents=True)
     path = folder / SENTENCEPIECE_FILE
     (train_like_llama_2 if like_llama_2 else train_like_ours)(path)
     processor = load_sentencepiece(path)
     torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=processor.get_piece_size(), hidden_size=width, intermediate_size=FEED_FORWARD,
-        num_hidden_layers=LAYERS, num_attention_heads=HEADS, num_key_value_heads=KV_HEADS,
-        max_position_embeddings=CONTEXT, tie_word_embeddings=not like_llama_2, rms_norm_eps=1e-5,
-        bos_token_id=1, eos_token_id=2, initializer_range=0.1,
-    )
+    usual = {
+        "hidden_size": WIDTH, "intermediate_size": FEED_FORWARD, "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS, "max_position_embeddings": CONTEXT,
+        "tie_word_embeddings": not like_llama_2, "rms_norm_eps": 1e-5, "initializer_range": 0.1,
+    }
+    size = processor.get_piece_size()
+    config = LlamaConfig(**usual | {"vocab_size": size, "bos_token_id": 1, "eos_token_id": 2} | shape)
     LlamaForCausalLM(config).save_pretrained(folder)
     to_transformers(processor).save_pretrained(folder)
     return folder

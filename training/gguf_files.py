@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import gguf
-import llama_cpp
 import numpy as np
 import sentencepiece
 import torch
@@ -29,9 +28,9 @@ Quantization = Literal["Q8_0", "Q5_K_M", "Q4_K_M"]
 
 _FILE_TYPES = {"f32": gguf.LlamaFileType.ALL_F32, "f16": gguf.LlamaFileType.MOSTLY_F16}
 _QUANTIZATIONS = {
-    "Q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0,
-    "Q5_K_M": llama_cpp.LLAMA_FTYPE_MOSTLY_Q5_K_M,
-    "Q4_K_M": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_K_M,
+    "Q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
+    "Q5_K_M": gguf.LlamaFileType.MOSTLY_Q5_K_M,
+    "Q4_K_M": gguf.LlamaFileType.MOSTLY_Q4_K_M,
 }
 _Q8_BLOCK = 32
 
@@ -120,6 +119,9 @@ def write_adapter_gguf(folder: Path, out: Path, config: LlamaConfig, *, floats: 
 
 def quantize(source: Path, out: Path, kind: Quantization, *, threads: int = 2) -> None:
     """A GGUF of 16 or 32 bits in fewer. Rows that are no multiple of 256 wide get a wider type than a k-quant's."""
+    # Here and not above: llamacpp_context says how its threads wait, which llama.cpp reads once, as it loads.
+    import llama_cpp
+
     settings = llama_cpp.llama_model_quantize_default_params()
     settings.ftype = _QUANTIZATIONS[kind]
     settings.nthread = threads

@@ -19,14 +19,16 @@ from bwcoach import tags
 from bwcoach.diagnosis import Finding, in_text_order
 from bwcoach.draft import Draft
 from bwcoach.rubric import Rubric
+from training.evaluation_sets import judged_criteria
 from training.examples import Example
+from training.systems import Answer
+from training.thresholds import LEAST_CONFIDENCE
 
 _TOKEN = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
 _CITATION = re.compile(r"\((?:[^()]*\b(?:19|20)\d\d[a-z]?[^()]*)\)|\[\d+(?:[,;–-]\s*\d+)*\]")
 _HASH = FeatureHasher(n_features=2**21, input_type="string", alternate_sign=False)
 _NEAR = 40
 _BAG = 5
-LEAST_CONFIDENCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,11 @@ class LinearTagger:
                     judged[start : start + len(inside)] = True
                     wanted[start : start + len(inside)] = tags.targets(inside, marked, 1)[:, 0]
             if wanted.any():
-                taught[criterion] = _fitted(table[judged], wanted[judged], self.seed)
+                taught[criterion] = _fitted(table if judged.all() else table[judged], wanted[judged], self.seed)
         return taught
+
+    def prepare(self) -> None:
+        self.weights  # noqa: B018
 
     def probabilities(self, tokens: Tokens, rubric: Rubric) -> NDArray[np.float64]:
         """(tokens, criteria of the rubric); 0 for a criterion that had no examples."""
@@ -102,16 +107,11 @@ class LinearTagger:
                 columns[:, column] = 1 / (1 + np.exp(-np.clip(table @ weight + intercept, -60, 60)))
         return columns
 
-    def find(self, text: str, rubric: Rubric, extent: float) -> tuple[Finding, ...]:
+    def find(self, text: str, rubric: Rubric, extent: float) -> Answer:
         tokens = Tokens.of(text)
         floors = [LEAST_CONFIDENCE] * len(rubric.ids)
         runs = tags.runs(text, tokens.spans, self.probabilities(tokens, rubric), floors, extent)
-        return in_text_order([Finding(run.span, rubric.ids[run.criterion], run.confidence) for run in runs])
-
-
-def judged_criteria(rubric: Rubric, whole: bool) -> tuple[str, ...]:
-    """Those whose absence from a text's labels says that they are not in it."""
-    return tuple(c.id for c in rubric.criteria if whole or c.scope == "passage")
+        return Answer(in_text_order([Finding(run.span, rubric.ids[run.criterion], run.confidence) for run in runs]))
 
 
 def features(tokens: Tokens, rubric: str) -> Iterator[list[str]]:
@@ -153,7 +153,7 @@ def _sentence_features(tokens: Tokens, words: list[str]) -> list[list[str]]:
     for i, sentence in enumerate(tokens.sentence):
         members[sentence].append(i)
     openings = [words[inside[0]] if inside else "" for inside in members]
-    named = []
+    named: list[list[str]] = []
     for s, inside in enumerate(members):
         if not inside:
             named.append([])
@@ -198,6 +198,6 @@ def _stacked(rows: list[csr_matrix]) -> csr_matrix:
 
 
 def _fitted(table: csr_matrix, wanted: NDArray[np.int8], seed: int) -> tuple[NDArray[np.float32], float]:
-    model = SGDClassifier(loss="log_loss", alpha=2e-6, max_iter=6, tol=None, average=True, random_state=seed)
+    model = SGDClassifier(loss="log_loss", alpha=5e-6, max_iter=6, tol=None, random_state=seed)
     model.fit(table, wanted)
     return model.coef_[0].astype(np.float32), float(model.intercept_[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from bwcoach.diagnosis import Finding
 from bwcoach.draft import Span
 from bwcoach.errors import ExamplesError
+from bwcoach.rubric import Rubric
 from training.examples import read_examples
 
 
@@ -46,7 +48,8 @@ def read_marked_drafts(path: Path) -> tuple[MarkedDraft, ...]:
     for place, row in _rows(path, ("id", "rubric", "text")):
         try:
             labels = tuple(
-                Finding(Span(int(label["start"]), int(label["end"])), str(label["criterion"])) for label in row["labels"]
+                Finding(Span(int(label["start"]), int(label["end"])), str(label["criterion"]))
+                for label in row["labels"]
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ExamplesError(f"{place}: `labels` must be a list of start, end and criterion ({error!r}).") from None
@@ -57,6 +60,9 @@ def read_marked_drafts(path: Path) -> tuple[MarkedDraft, ...]:
                     f"{len(row['text'])} characters."
                 )
         drafts.append(MarkedDraft(row["id"], row["rubric"], row["text"], labels, row.get("revised")))
+    twice = [id for id, count in Counter(draft.id for draft in drafts).items() if count > 1]
+    if twice:
+        raise ExamplesError(f"{path}: the id {twice[0]} stands on more than one row; each draft needs its own.")
     return tuple(drafts)
 
 
@@ -74,6 +80,11 @@ def sample_examples(path: Path, most: int) -> tuple[MarkedDraft, ...]:
         MarkedDraft(e.id, e.rubric, e.text, e.findings, e.repaired() if e.findings else None, e.whole)
         for e in examples[:most]
     )
+
+
+def judged_criteria(rubric: Rubric, whole: bool) -> tuple[str, ...]:
+    """Those whose absence from a text's labels says that they are not in it."""
+    return tuple(c.id for c in rubric.criteria if whole or c.scope == "passage")
 
 
 def _rows(path: Path, texts: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:

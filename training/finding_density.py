@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bwcoach.diagnosis import Finding
-from bwcoach.draft import Span
 from bwcoach.rubric import Rubric
 from training.scoring import Estimate, estimate, resamples
 
@@ -22,6 +22,7 @@ class Found:
     """What a system found in one text."""
 
     text: str
+    rubric: Rubric
     findings: tuple[Finding, ...]
 
     @property
@@ -37,16 +38,22 @@ def per_thousand_words(found: Sequence[Found], *, times: int = 1000, seed: int =
     return estimate(1000 * total[0] / total[1], 1000 * drawn[:, 0] / drawn[:, 1])
 
 
-def weighted_density(found: Found, rubric: Rubric) -> float:
+def density(found: Found) -> float:
+    """Findings a word."""
+    return len(found.findings) / max(found.words, 1)
+
+
+def weighted_density(found: Found) -> float:
     """Findings a word, a major criterion's counting twice."""
-    return sum(SEVERITY_WEIGHTS[rubric.criterion(f.criterion).severity] for f in found.findings) / max(found.words, 1)
+    weights = [SEVERITY_WEIGHTS[found.rubric.criterion(f.criterion).severity] for f in found.findings]
+    return sum(weights) / max(found.words, 1)
 
 
 def share_denser(
-    pairs: Sequence[tuple[Found, Found]], density: Callable[[Found], float], *, times: int = 1000, seed: int = 0
+    pairs: Sequence[tuple[Found, Found]], measure: Callable[[Found], float], *, times: int = 1000, seed: int = 0
 ) -> Estimate:
     """How often the first of a pair (the weak text) is denser than the second (its repair); ties count half."""
-    wins = np.asarray([_win(density(weak), density(repaired)) for weak, repaired in pairs])
+    wins = np.asarray([_win(measure(weak), measure(repaired)) for weak, repaired in pairs])
     return estimate(float(wins.mean()), resamples(len(pairs), times, seed) @ wins / len(pairs))
 
 
@@ -59,8 +66,9 @@ class Lift:
     """How many times as often findings lie at marked places as the same findings would at random places.
 
     `at_places` is the share of findings that overlap a marked place by at least half of the shorter of the two,
-    `at_random` the mean of that share when each finding is put, with its number of words, at a random word of its
-    text. Both leave out how often a place is met. `lift` is None where nothing was found.
+    `at_random` what that share would be on average if each finding, with its number of words, began at any word of
+    its text with the same probability (computed over all words, so no chance is in it). Both leave out how often a
+    place is met. `lift` is None where nothing was found or nothing could have been met.
     """
 
     findings: int
@@ -69,28 +77,28 @@ class Lift:
     lift: float | None
 
 
-def lift(
-    found: Sequence[Found], places: Sequence[Sequence[Finding]], *, same_criterion: bool, times: int = 200,
-    seed: int = 0,
-) -> Lift:
+def lift(found: Sequence[Found], places: Sequence[Sequence[Finding]], *, same_criterion: bool) -> Lift:
     """Judge findings against marked places that readers agree little about (the TETRA edits)."""
-    rng = np.random.default_rng(seed)
-    hits, chance, count = 0, 0.0, 0
+    hits, chance, count = 0.0, 0.0, 0
     for one, marked in zip(found, places, strict=True):
-        words = [Span(*word.span()) for word in _WORD.finditer(one.text)]
+        words = np.asarray([word.span() for word in _WORD.finditer(one.text)], dtype=np.int64).reshape(-1, 2)
         for finding in one.findings:
-            spans = [p.span for p in marked if not same_criterion or p.criterion == finding.criterion]
-            length = max(1, sum(word.overlap(finding.span) > 0 for word in words))
-            starts = rng.integers(0, max(1, len(words) - length + 1), size=times)
+            wanted = [p.span for p in marked if not same_criterion or p.criterion == finding.criterion]
+            spans = np.asarray([(span.start, span.end) for span in wanted], dtype=np.int64).reshape(-1, 2)
+            here = np.asarray([[finding.span.start, finding.span.end]])
+            covered = (words[:, 0] < finding.span.end) & (words[:, 1] > finding.span.start)
+            length = max(1, int(covered.sum()))
+            anywhere = np.stack([words[: len(words) - length + 1, 0], words[length - 1 :, 1]], axis=1)
             count += 1
-            hits += _at_a_place(finding.span, spans)
-            chance += sum(
-                _at_a_place(Span(words[s].start, words[min(s + length, len(words)) - 1].end), spans) for s in starts
-            ) / times
+            hits += float(_at_a_place(here, spans).mean())
+            chance += float(_at_a_place(anywhere, spans).mean())
     if count == 0:
         return Lift(0, 0.0, 0.0, None)
     return Lift(count, hits / count, chance / count, hits / chance if chance else None)
 
 
-def _at_a_place(span: Span, places: Sequence[Span]) -> bool:
-    return any((o := span.overlap(place)) > 0 and 2 * o >= min(len(span), len(place)) for place in places)
+def _at_a_place(spans: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """For each of (spans, 2) whether one of (places, 2) overlaps it by at least half of the shorter one."""
+    overlap = np.minimum(spans[:, None, 1], places[None, :, 1]) - np.maximum(spans[:, None, 0], places[None, :, 0])
+    shorter = np.minimum((spans[:, 1] - spans[:, 0])[:, None], (places[:, 1] - places[:, 0])[None, :])
+    return np.asarray(((overlap > 0) & (2 * overlap >= shorter)).any(axis=1))

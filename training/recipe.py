@@ -84,6 +84,29 @@ class TrainRecipe(_Part):
     checkpoint_minutes: float = 10
 
 
+class EvaluateRecipe(_Part):
+    drafts: Path = Field(default=Path("training/data/drafts-dev.jsonl"), description="drafts, labels and repairs")
+    edits: Path = Field(default=Path("../shared/eval/tetra-dev.jsonl"), description="drafts with the places edited")
+    pairs: Path = Field(default=Path("../shared/eval/wiki-concise-dev.jsonl"), description="sentences made concise")
+    pairs_rubric: str = "scientific-paper"
+    examples: Literal["dev", "test"] = Field(default="dev", description="which split of our own examples")
+    most_examples: int = Field(default=300, ge=1)
+    tagger_examples: int = Field(default=12_000, ge=1, description="how many rows at most the linear tagger learns")
+    extents: tuple[float, ...] = Field(default=(0.3, 0.5, 0.7), description="ways of growing spans to choose from")
+    prompted: bool = Field(default=True, description="compare with the base under a prompt, without and with examples")
+    shots: int = Field(default=4, ge=1, description="worked examples that the few-shot base is shown")
+    folds: int = Field(default=10, ge=2)
+    shrinkage: float = Field(default=10.0, ge=0, description="labels that the pooled threshold counts for")
+    resamples: int = Field(default=1000, ge=100)
+
+
+class ExportRecipe(_Part):
+    quantizations: tuple[Literal["Q8_0", "Q5_K_M", "Q4_K_M"], ...] = Field(
+        default=("Q8_0",), description="of base and merged model, beside 16 bits; the card names the first, or f16"
+    )
+    adapter: Literal["f16", "Q8_0"] = "f16"
+
+
 class Recipe(_Part):
     name: str
     seed: int = 0
@@ -91,6 +114,8 @@ class Recipe(_Part):
     pretrain: PretrainRecipe | None = None
     generate: GenerateRecipe | None = None
     train: TrainRecipe = TrainRecipe()
+    evaluate: EvaluateRecipe = EvaluateRecipe()
+    export: ExportRecipe = ExportRecipe()
 
     @property
     def folder(self) -> Path:

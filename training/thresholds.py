@@ -104,11 +104,15 @@ def _by_candidate(findings: list[Finding], labels: list[Finding]) -> tuple[NDArr
     """Matches and findings of one draft and criterion at each candidate threshold."""
     confidences = np.asarray([1.0 if f.confidence is None else f.confidence for f in findings])
     found = np.asarray([int((confidences >= candidate).sum()) for candidate in CANDIDATES])
-    correct = np.zeros_like(found)
-    # Findings that overlap no label match at no threshold.
+    # Findings that overlap no label match at no threshold, and the others are matched anew only where one more shows.
     near = [(f, c) for f, c in zip(findings, confidences, strict=True) if any(f.span.overlap(x.span) for x in labels)]
+    by_count: dict[int, int] = {0: 0}
+    correct = np.zeros_like(found)
     for i, candidate in enumerate(CANDIDATES):
-        correct[i] = len(match([f for f, c in near if c >= candidate], labels))
+        shown = [f for f, confidence in near if confidence >= candidate]
+        if len(shown) not in by_count:
+            by_count[len(shown)] = len(match(shown, labels))
+        correct[i] = by_count[len(shown)]
     return correct, found
 
 

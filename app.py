@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -26,10 +27,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     models = tuple(dict.fromkeys([model, *installed_models()]))
-    print(f"The page is at http://{options.host}:{options.port} with the model {model}; Ctrl+C ends it.", flush=True)
-    build_ui(models, model, why).launch(
-        server_name=options.host, server_port=options.port, inbrowser=not options.no_browser, **LAUNCH
-    )
+    print(f"Serving http://{options.host}:{options.port} with the model {model}; Ctrl+C ends it.", flush=True)
+    # Gradio asks its own address whether it is up, which is nothing for a proxy that this machine may use.
+    own = (options.host, "127.0.0.1", "localhost")
+    os.environ["no_proxy"] = ",".join(filter(None, [os.environ.get("no_proxy"), *own]))
+    try:
+        build_ui(models, model, why).launch(
+            server_name=options.host, server_port=options.port, inbrowser=not options.no_browser, **LAUNCH
+        )
+    except OSError as error:
+        print(f"The page cannot be served there ({error}); choose another --port or --host.", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, s
 from bwcoach.ui import LAUNCH, build_ui
 from bwcoach.ui.desk import Desk
 from tests.scripted_coach import ScriptedReader, scripted_card, scripted_coach
+from tests.tiny_coach import tiny_model
 
 Scheme = Literal["light", "dark"]
 
@@ -144,7 +145,7 @@ def test_findings_stand_in_the_draft_and_on_their_cards(visit: Visit) -> None:
     assert sum(map(int, page.locator(".chip .count").all_inner_texts())) == len(quotes)
     expect(page.locator("#status")).to_contain_text("4 findings")
     expect(page.locator("#status")).to_contain_text("scripted, measured precision 0.41")
-    expect(page.locator("#model-note")).to_contain_text("Chosen for you. It is the only one here. Your draft stays on this computer.")
+    expect(page.locator("#model-note")).to_contain_text("Chosen for you. It is the only one here.")
 
 
 def test_where_findings_overlap_both_lines_are_drawn_and_a_second_click_reaches_the_outer_one(visit: Visit) -> None:
@@ -440,9 +441,22 @@ def test_starting_with_a_model_that_is_not_there_says_what_would_work() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_port_that_is_taken_is_said_to_be() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "app.py", "--no-browser", "--port", port, "--model", str(tiny_model())]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2
+    assert "choose another --port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_page_as_it_is_started_reads_an_example_with_the_embedded_model(chromium: Browser) -> None:
     port = free_port()
     command = [sys.executable, "app.py", "--no-browser", "--port", str(port), "--model", "mini"]
+    # A proxy that nobody runs: whatever went through it would fail.
     environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as served:
         try:

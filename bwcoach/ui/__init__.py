@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-# Before Gradio is imported, which reads these once.
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-os.environ["HF_HUB_OFFLINE"] = "1"
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

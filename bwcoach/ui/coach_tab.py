@@ -52,10 +52,9 @@ def build_coach_tab(settings: Settings, desk: Desk) -> gr.Textbox:
                 label="Your draft", placeholder="Paste or type it here.", lines=18, max_lines=18, elem_id="draft"
             )
         with gr.Column(scale=1, min_width=260, elem_classes="aside"):
-            gr.HTML(_HOW, apply_default_css=False, elem_classes="how")
+            gr.HTML(f"{_HOW}<h2>Example drafts</h2>", apply_default_css=False, elem_classes="how")
             for rubric, examples in groupby(example_drafts(), key=lambda example: example.rubric):
-                heading = f"<h2>Example drafts: {load_rubric(rubric).title.lower()}</h2>"
-                gr.HTML(heading, apply_default_css=False, elem_classes="how")
+                gr.HTML(f"<h3>{load_rubric(rubric).title}</h3>", apply_default_css=False, elem_classes="how")
                 for example in examples:
                     _example_button(example, settings, draft, status)
     page = gr.HTML("", visible=False, js_on_load=PAGE_JS, apply_default_css=False, elem_id="review")
@@ -176,5 +175,8 @@ def _outcome(review: Review, strictness: float) -> str:
         extent = f"{words:,} words read in {diagnosis.seconds:.1f} s"
     else:
         extent = f"stopped after {min(review.words_read, words):,} of {words:,} words"
+    found = count(len(diagnosis.findings))
+    if more := review.left_out(strictness):
+        found = f"The {found} it is surest of, {more:,} more at this strictness"
     left_out = f" · {count(diagnosis.unread, 'answer')} named no place and were left out" if diagnosis.unread else ""
-    return calm(f"{count(len(diagnosis.findings))} · {extent} · {measured(review.card)}{left_out}")
+    return calm(f"{found} · {extent} · {measured(review.card)}{left_out}")

@@ -29,7 +29,7 @@ _Pair = tuple[Review, Review | None]
 def build_compare_tab(settings: Settings, draft: gr.Textbox, desk: Desk) -> None:
     """Build the tab where the page stands; it reads the draft of the Coach tab with the settings above both."""
     with gr.Row(elem_classes="actions"):
-        start = gr.Button("Compare base and tuned", variant="primary", elem_id="compare", scale=0, min_width=240)
+        start = gr.Button("Compare base and tuned", variant="primary", elem_id="compare", scale=0, min_width=220)
         stop = gr.Button("Stop", interactive=False, elem_id="compare-stop", scale=0, min_width=80)
         status = gr.HTML(
             calm("Reads the draft of the Coach tab twice: with the model as it was, and as tuned to mark weaknesses."),

@@ -18,6 +18,8 @@ LOOSEST = 0.1
 """Drafts are read at this strictness, or a lower one that was asked for. A span does not depend on strictness, only
 whether it is shown does, so every stricter setting can be shown from the same reading."""
 
+MOST_SHOWN = 400
+
 
 @dataclass(frozen=True)
 class Review:
@@ -31,13 +33,23 @@ class Review:
     asked: frozenset[str] = frozenset()
 
     def at(self, strictness: float) -> Diagnosis:
-        """The diagnosis as a reading at this strictness, not below `read_at`, would have given it."""
-        kept = tuple(
+        """The diagnosis as a reading at this strictness, not below `read_at`, would have given it, as far as a person
+        can use it: of more than MOST_SHOWN findings the surest."""
+        kept = self._at(strictness)
+        if len(kept) > MOST_SHOWN:
+            kept = in_text_order(sorted(kept, key=lambda finding: -(finding.confidence or 0.0))[:MOST_SHOWN])
+        return replace(self.diagnosis, findings=kept)
+
+    def left_out(self, strictness: float) -> int:
+        """How many findings `at` leaves out because there are too many to show."""
+        return max(0, len(self._at(strictness)) - MOST_SHOWN)
+
+    def _at(self, strictness: float) -> tuple[Finding, ...]:
+        return tuple(
             finding
             for finding in self.diagnosis.findings
             if finding.confidence is None or finding.confidence >= self.card.threshold(finding.criterion, strictness)
         )
-        return replace(self.diagnosis, findings=kept)
 
     def finding(self, key: str) -> Finding | None:
         return next((finding for finding in self.diagnosis.findings if finding_key(finding) == key), None)

@@ -43,7 +43,7 @@ def build_settings(models: Sequence[str], default: str, why: str, desk: Desk) ->
 
     first = builtin_rubrics()[0]
     with gr.Row(elem_classes="settings"):
-        with gr.Column(min_width=220):
+        with gr.Column(scale=1, min_width=220):
             titles = [(load_rubric(name).title, name) for name in builtin_rubrics()]
             rubric = gr.Dropdown(
                 [*titles, ("My own (a YAML file)", OWN_RUBRIC)], value=first, label="Rubric", filterable=False,
@@ -53,10 +53,10 @@ def build_settings(models: Sequence[str], default: str, why: str, desk: Desk) ->
                 label="Your rubric", file_types=[".yaml", ".yml"], visible=False, height=110, elem_id="rubric-file"
             )
             about_rubric = _note(_rubric_note(first, None))
-        with gr.Column(min_width=220):
+        with gr.Column(scale=2, min_width=220):
             model = gr.Dropdown(list(models), value=default, label="Model", filterable=False, elem_id="model")
             about_model = _note(_model_note(default, why, desk), "model-note")
-        with gr.Column(min_width=220):
+        with gr.Column(scale=1, min_width=220):
             strictness = gr.Slider(0, 1, value=0.5, step=0.05, label="Strictness", elem_id="strictness", buttons=[])
             _note("<p>Left shows every doubt, right only what the model is surest of.</p>")
     for event in (rubric.change, rubric_file.change):

@@ -24,6 +24,7 @@ Exporter = Callable[[Iterable[Diagnosis]], Iterator[str]]
 _CONTEXT = 70
 _UNDERLINED, _PLAIN = "\x1b[1;4;33m", "\x1b[0m"
 _BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
 _VISIBLE = {
     **{code: 0x2400 + code for code in range(0x20)}, 0x7F: 0x2421,
     **dict.fromkeys([*range(0x80, 0xA0), *map(ord, _BIDIRECTIONAL)], 0xFFFD),
@@ -77,16 +78,21 @@ def _finding_row(remark: Remark, draft: Draft) -> dict[str, Any]:
 def as_jsonl(diagnoses: Iterable[Diagnosis]) -> Iterator[str]:
     """One line a draft."""
     for diagnosis in diagnoses:
-        yield json.dumps(as_row(diagnosis), ensure_ascii=False) + "\n"
+        yield _dumped(as_row(diagnosis)) + "\n"
 
 
 def as_json(diagnoses: Iterable[Diagnosis]) -> Iterator[str]:
     """One list of the objects that `as_jsonl` writes, indented."""
     before = "[\n"
     for diagnosis in diagnoses:
-        yield before + textwrap.indent(json.dumps(as_row(diagnosis), ensure_ascii=False, indent=2), "  ")
+        yield before + "  " + _dumped(as_row(diagnosis), indent=2).replace("\n", "\n  ")
         before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def _dumped(row: dict[str, Any], indent: int | None = None) -> str:
+    """JSON whose only line ends are its own: what some readers of lines also take for one is escaped."""
+    return json.dumps(row, ensure_ascii=False, indent=indent).translate(_LINE_ENDS)
 
 
 def as_csv(diagnoses: Iterable[Diagnosis]) -> Iterator[str]:
@@ -166,7 +172,8 @@ def summary(diagnosis: Diagnosis) -> str:
     found = f"{total} finding{'' if total == 1 else 's'} ({kinds})" if total else "nothing found"
     parts = [f"{found} in {diagnosis.draft.word_count:,} words", f"{diagnosis.model}, {diagnosis.seconds:.1f} s"]
     if diagnosis.unread:
-        parts.append(f"{diagnosis.unread} answers of the model named no place in the draft and are left out")
+        answers = "1 answer" if diagnosis.unread == 1 else f"{diagnosis.unread} answers"
+        parts.append(f"left out: {answers} of the model that named no place in the draft")
     if not diagnosis.complete:
         parts.append("stopped before the end")
     return f"{visible(diagnosis.draft.path or 'draft')}: {'; '.join(parts)}."

@@ -58,6 +58,15 @@ def test_jsonl_is_one_line_a_draft_with_exactly_the_promised_keys() -> None:
     assert (second["path"], second["findings"]) == ("b.txt", [])
 
 
+def test_a_line_is_a_line_for_every_reader() -> None:
+    text = "one\x85two\u2028three\u2029four\r\nfive"
+    one = diagnosis([Finding(Span(0, len(text)), "mechanics")], text)
+    lines = written("jsonl", one).splitlines()
+    assert len(lines) == 1
+    assert json.loads(lines[0])["findings"][0]["quote"] == text
+    assert json.loads(written("json", one))[0]["findings"][0]["quote"] == text
+
+
 def test_json_is_the_list_of_what_the_lines_say() -> None:
     lines = [json.loads(line) for line in written("jsonl", TWICE, TWICE).splitlines()]
     assert json.loads(written("json", TWICE, TWICE)) == lines
@@ -103,7 +112,7 @@ def test_colour_is_underlined_too_and_takes_the_place_of_the_brackets() -> None:
 def test_what_was_not_read_is_said() -> None:
     text = written("text", Diagnosis(Draft(TEXT, "a.txt"), RUBRIC, "m", (), 0.5, unread=2, complete=False))
     assert "nothing found" in text
-    assert "2 answers of the model named no place" in text
+    assert "left out: 2 answers of the model that named no place in the draft" in text
     assert "stopped before the end" in text
 
 

@@ -127,12 +127,8 @@ class LlamaCpp:
 
     def _answer(self, number: int, prompt: Prompt, grammar: Grammar | None, sampling: Sampling) -> Answer:
         tokens = self._head(prompt) + self._vocabulary.ids(prompt.answer)
-        blank = None if prompt.answer else self._vocabulary.blank
-        if blank is not None and grammar is not None:
-            # The grammar speaks of the answer's own text, which in such a vocabulary comes after a blank.
-            tokens.append(blank)
         self._refuse_over_context(len(tokens) + 1)
         return Answer(
             number, tokens, min(sampling.most_tokens, self.context - len(tokens)), self._vocabulary, grammar, sampling,
-            drop_blank=blank is not None and grammar is None,
+            drop_blank=self._vocabulary.blank is not None and not prompt.answer,
         )

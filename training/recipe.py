@@ -109,6 +109,7 @@ class ExportRecipe(_Part):
 
 class Recipe(_Part):
     name: str
+    description: str = Field(default="", description="what the model's card says of it")
     seed: int = 0
     corpus: CorpusRecipe | None = None
     pretrain: PretrainRecipe | None = None

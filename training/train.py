@@ -71,6 +71,7 @@ def new_card(recipe: Recipe, base: Path, folder: Path, tokenizer: Any) -> ModelC
     nothing, *labels = label_pieces(pieces, len(criteria) + 1)
     return ModelCard(
         name=recipe.name,
+        description=recipe.description,
         base=ModelFile(path=os.path.relpath(base, folder)),
         adapter=ModelFile(path=ADAPTER_FOLDER),
         context=settings.context,

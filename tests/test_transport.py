@@ -19,6 +19,7 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from bwcoach.errors import StageError
+from tests.test_layout import imports, modules
 from tests.test_pretrain import prepared, recipe, weights  # noqa: F401
 from training.parts import MANIFEST_FILE, cut_into_parts, put_together, receive_parts
 from training.pretrain import pretrain
@@ -238,3 +239,17 @@ def test_the_recipe_for_a_gpu_is_what_it_says() -> None:
     assert [size % 256 for size in (width, heads, shape.feed_forward)] == [0, 0, 0]
     layer = 2 * width * width + 2 * width * heads + 3 * width * shape.feed_forward
     assert 48e6 < shape.layers * layer + 8192 * width < 53e6
+
+
+def test_the_how_to_names_every_package_that_the_far_side_needs() -> None:
+    known, seen = modules(), set[str]()
+    waiting = ["training", "bwcoach", "training.transport", "training.snapshot", "training.pretrain"]
+    outside = set[str]()
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        found = set(imports(known[name]))
+        waiting += sorted(found & known.keys() - seen)
+        outside |= {other.split(".")[0] for other in found} - {"bwcoach", "training"} - sys.stdlib_module_names
+    text = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
+    assert outside == set(text.split("Pretraining imports\n")[1].split("\nand ")[0].split())

@@ -59,7 +59,7 @@ def pretrain(recipe: Recipe, *, cool: int = 0) -> Path:
         return _run(recipe, settings, Place(steady))
     if not (steady / STATE_FILE).exists():
         raise StageError(f"{steady}: no checkpoint to cool; run `python -m training pretrain` first.")
-    step = int(torch.load(steady / STATE_FILE, weights_only=True, mmap=True)["step"])
+    step = int(torch.load(steady / STATE_FILE, weights_only=True, map_location="cpu", mmap=True)["step"])
     steps = math.ceil(cool / tokens_per_step(recipe, settings))
     branch = Place(recipe.folder / f"pretrain-cooled-{cool}", step, steps)
     started = sorted(recipe.folder.glob(f"pretrain-cooled-{cool}/branch.json"))
@@ -190,10 +190,10 @@ def _run(recipe: Recipe, settings: PretrainRecipe, place: Place) -> Path:
             saved = time.monotonic()
         if ended:
             break
-    draw_curve(place.folder / CURVE_FILE, place.folder / "curve.png")
     model.save_pretrained(place.folder / "base")
     to_transformers(processor).save_pretrained(place.folder / "base")
     (place.folder / "base" / SENTENCEPIECE_FILE).write_bytes((shards / SENTENCEPIECE_FILE).read_bytes())
+    draw_curve(place.folder / CURVE_FILE, place.folder / "curve.png")
     return place.folder / "base"
 
 
@@ -229,7 +229,7 @@ def _save(folder: Path, model: LlamaForCausalLM, optimizers: Optimizers, step: i
 def _restore(path: Path, model: LlamaForCausalLM, optimizers: Optimizers, settings: PretrainRecipe) -> int:
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     if state["shape"] != settings.shape.model_dump():
         raise StageError(f"{path}: a base of shape {state['shape']}, the recipe says {settings.shape.model_dump()}.")
     model.load_state_dict(state["model"])

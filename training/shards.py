@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -69,11 +70,16 @@ class Pages:
     def page(self, number: int) -> NDArray[np.int64]:
         """The number-th page read since the beginning: after the last one the order is drawn anew."""
         passage, place = divmod(number, len(self))
-        order = np.random.default_rng((self.seed, passage)).permutation(len(self))
+        order = _order(len(self), self.seed, passage)
         start = int(order[place]) * PAGE
         # Pages start somewhere else at each passage, so windows are not cut at the same words again.
         shift = int(np.random.default_rng((self.seed, passage, 1)).integers(PAGE)) if passage else 0
         return np.take(self.tokens, np.arange(start + shift, start + shift + PAGE), mode="wrap").astype(np.int64)
+
+
+@lru_cache(maxsize=16)
+def _order(pages: int, seed: int, passage: int) -> NDArray[np.int64]:
+    return np.random.default_rng((seed, passage)).permutation(pages)
 
 
 def open_pages(folder: Path, split: Split, seed: int) -> dict[str, Pages]:

@@ -24,10 +24,12 @@ HOMES = {
     "accelerate": ("bwcoach.backends.transformers", "training"),
     "llama_cpp": ("bwcoach.backends.llamacpp", "training"),
     "llguidance": ("bwcoach.backends", "training"),
-    "httpx": ("bwcoach.backends",),
+    "jinja2": ("bwcoach.backends.templates",),
     "gradio": ("bwcoach.ui",),
     "sentencex": ("bwcoach.draft",),
-    **dict.fromkeys(("trl", "datasets", "gguf", "sentencepiece", "sklearn", "matplotlib", "zstandard"), ("training",)),
+    "lemminflect": ("training.injectors",),
+    **dict.fromkeys(("trl", "datasets", "gguf", "sentencepiece", "zstandard"), ("training",)),
+    **dict.fromkeys(("sklearn", "scipy", "matplotlib"), ("training",)),
 }
 
 

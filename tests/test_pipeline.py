@@ -14,9 +14,10 @@ from bwcoach.cli import main as check
 from bwcoach.coach import Coach, diagnosis, load_coach
 from bwcoach.draft import Draft
 from bwcoach.rubric import load_rubric
-from training.__main__ import STAGES
+from training.__main__ import STAGES, stages_of
 from training.__main__ import main as stage
 from training.evaluation_sets import read_marked_drafts
+from training.recipe import RECIPES, load_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,6 +36,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert [name for name, _ in ended] == list(STAGES)
     assert all((folder / path).exists() for _, path in ended)
     return folder
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in RECIPES.glob("*.yaml")))
+def test_every_recipe_says_what_its_stages_need(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    needed = {"corpus": recipe.corpus, "pretrain": recipe.pretrain, "generate": recipe.generate}
+    stages = stages_of(recipe)
+    assert all(needed[stage] is not None for stage in stages if stage in needed)
+    assert ("pretrain" in stages) == (recipe.train.base == "")
 
 
 def files_of(folder: Path) -> dict[str, int]:

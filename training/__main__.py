@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         recipe = load_recipe(options.recipe or options.named)
-        for stage in STAGES if options.stage == "all" else (options.stage,):
+        for stage in stages_of(recipe) if options.stage == "all" else (options.stage,):
             print(f"{stage}: {run(stage, recipe, options)}", flush=True)
     except BwcoachError as error:
         print(error, file=sys.stderr)
@@ -34,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
+
+
+def stages_of(recipe: Recipe) -> tuple[str, ...]:
+    """What `all` runs: a recipe that names a base needs none read from scratch."""
+    return tuple(stage for stage in STAGES if not (recipe.train.base and stage in ("corpus", "pretrain")))
 
 
 def run(stage: str, recipe: Recipe, options: argparse.Namespace) -> Path:
@@ -73,7 +78,7 @@ def run(stage: str, recipe: Recipe, options: argparse.Namespace) -> Path:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Make a model that bwcoach can run.")
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
-    every = f"all of them in this order: {', '.join(STAGES)}"
+    every = f"in this order: {', '.join(STAGES)}; a recipe that names a base goes without the first two"
     for name, what in (*STAGES.items(), ("publish", PUBLISH), ("all", every)):
         stage = stages.add_parser(name, help=what)
         recipe = stage.add_mutually_exclusive_group(required=True)

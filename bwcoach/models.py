@@ -76,7 +76,7 @@ class ModelCard(_Part):
             raise ModelError(
                 f"The model {self.name} was not taught {what}; it knows the rubrics {', '.join(self.rubrics)}. "
                 "Choose one of these, or a model that can be prompted (a Llama 2 chat GGUF or a server's URL), or "
-                "tune one on your rubric with `python -m training all --rubric FILE --corpus FOLDER`."
+                "tune one on your rubric by a recipe of your own (README, \"Make a model\")."
             )
 
 

@@ -179,7 +179,8 @@ def test_a_linear_tagger_finds_again_what_it_was_taught() -> None:
 def test_a_linear_tagger_knows_nothing_of_a_criterion_without_examples() -> None:
     taught = [e for e in weak_examples() if {f.criterion for f in e.findings} <= {"wordiness"}]
     tagger = LinearTagger(lambda: taught, RUBRICS)
-    found = [finding for d in drafts() for finding in tagger.find(d.text, RUBRICS[d.rubric], 0.5).findings]
+    texts = [*taught, *drafts()]
+    found = [finding for one in texts for finding in tagger.find(one.text, RUBRICS[one.rubric], 0.5).findings]
     assert {finding.criterion for finding in found} == {"wordiness"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,6 +30,8 @@ _CITATION = re.compile(r"\((?:[^()]*\b(?:19|20)\d\d[a-z]?[^()]*)\)|\[\d+(?:[,;â€
 _HASH = FeatureHasher(n_features=2**21, input_type="string", alternate_sign=False)
 _NEAR = 40
 _BAG = 5
+# However many rows there are, so that more of them are not learnt by heart: they are versions of one another.
+_TOKENS_SEEN, _MOST_EPOCHS = 3_000_000, 20
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,10 @@ def _stacked(rows: list[csr_matrix]) -> csr_matrix:
 
 
 def _fitted(table: csr_matrix, wanted: NDArray[np.int8], seed: int) -> tuple[NDArray[np.float32], float]:
-    model = SGDClassifier(loss="log_loss", alpha=5e-6, max_iter=6, tol=None, random_state=seed)
+    epochs = min(_MOST_EPOCHS, math.ceil(_TOKENS_SEEN / len(wanted)))
+    first_averaged = max(1, epochs * len(wanted) // 3)
+    model = SGDClassifier(
+        loss="log_loss", alpha=5e-6, max_iter=epochs, tol=None, average=first_averaged, random_state=seed
+    )
     model.fit(table, wanted)
     return model.coef_[0].astype(np.float32), float(model.intercept_[0])

@@ -96,7 +96,7 @@ class EvaluateRecipe(_Part):
     prompted: bool = Field(default=True, description="compare with the base under a prompt, without and with examples")
     shots: int = Field(default=4, ge=1, description="worked examples that the few-shot base is shown")
     folds: int = Field(default=10, ge=2)
-    shrinkage: float = Field(default=10.0, ge=0, description="labels that the pooled threshold counts for")
+    shrinkage: float = Field(default=40.0, ge=0, description="labels that the pooled threshold counts for")
     resamples: int = Field(default=1000, ge=100)
 
 

@@ -59,7 +59,7 @@ class Fit:
 
 
 def fit_thresholds(
-    runs: Mapping[float, Sequence[Reading]], *, folds: int = 10, shrinkage: float = 10.0, seed: int = 0
+    runs: Mapping[float, Sequence[Reading]], *, folds: int = 10, shrinkage: float = 40.0, seed: int = 0
 ) -> Fit:
     """Fit on readings that show everything from LEAST_CONFIDENCE on; `runs` holds them by extent, often one alone.
 

@@ -124,7 +124,7 @@ def ask_lines(
 
 
 def shots(rubric: Rubric, count: int) -> list[tuple[str, str]]:
-    """Worked examples for a model that was not tuned: the rubric's own weak ones, a criterion each, then a sound one."""
+    """Worked examples for a model that was not tuned: the rubric's own weak ones, one a criterion, then a sound one."""
     worked = []
     letters = prompt.letters(len(rubric.criteria))
     short = [(n, c.weak[0]) for n, c in enumerate(rubric.criteria) if len(c.weak[0].text) <= SHOT_CHARACTERS]

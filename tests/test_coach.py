@@ -61,7 +61,8 @@ class WordReader:
 def coach(reader: WordReader, **changes: object) -> Coach:
     criteria = dict.fromkeys([*POSITION.ids, *CREATIVE.ids])
     card = ModelCard(
-        name="words", base=ModelFile(path="."), adapter=ModelFile(path="."), context=2048, answer="tags", style="compact",
+        name="words", base=ModelFile(path="."), adapter=ModelFile(path="."), context=2048, answer="tags",
+        style="compact",
         rubrics=("position-paper", "creative-writing"), labels={c: f" {c}" for c in criteria}, nothing=" nothing",
         window=Window(tokens=40, context=10),
     )  # fmt: skip
@@ -140,7 +141,7 @@ def test_stop_keeps_what_is_there() -> None:
 
 
 def test_a_rubric_the_model_was_not_taught_is_refused_with_what_would_work() -> None:
-    with pytest.raises(ModelError, match="was not taught .*Make a model"):
+    with pytest.raises(ModelError, match=r"was not taught .*Make a model"):
         diagnose(Draft("Two words."), load_rubric("scientific-paper"), coach(WordReader({})))
 
 
@@ -159,7 +160,8 @@ def test_lines_become_findings_and_a_foreign_quote_is_counted_and_not_shown() ->
     ]
     reader = WordReader({}, [*(Line(0, text, False) for text in answers), Line(0, "done", True)])
     found = diagnosis(draft, POSITION, coach(reader, answer="lines"))
-    assert [(f.quote(draft), f.fix) for f in found.findings] == [("stuff", "boxes"), ("due to the fact that", "because")]
+    said = [(f.quote(draft), f.fix) for f in found.findings]
+    assert said == [("stuff", "boxes"), ("due to the fact that", "because")]
     assert found.unread == 1
     assert found.findings[0].confidence is None
 

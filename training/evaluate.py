@@ -31,7 +31,7 @@ TUNED = "tuned"
 SHIPPED = "tuned, thresholds of its card"
 # What a card says nothing about is shown from here on (ModelCard.threshold).
 DEFAULT_THRESHOLD = 0.5
-# With a long prompt for every sentence these would take hours: they are compared on the drafts alone.
+UNTUNED = "base under tags"
 PROMPTED = ("base, zero-shot", "base, few-shot")
 T = TypeVar("T")
 
@@ -67,7 +67,8 @@ def evaluate(recipe: Recipe, model: str | None = None) -> Path:
             if system.name == TUNED and card.thresholds:
                 shipped = Thresholds(card.thresholds, DEFAULT_THRESHOLD, card.extent)
                 judged[SHIPPED] = judge.drafts_under(system, SHIPPED, drafts, shipped)
-            if system.name not in PROMPTED:
+            # A base is a rival on the drafts; on the other sets it would only cost hours.
+            if system.name not in (UNTUNED, *PROMPTED):
                 if examples:
                     under = judge.drafts_under(system, system.name, examples, fitted)
                     on_examples[system.name] = under.judgement
@@ -121,7 +122,7 @@ def systems_of(recipe: Recipe, model: str, card: ModelCard) -> tuple[System, ...
     if card.adapter is not None or card.answer == "tags":
         systems.append(CoachSystem(TUNED, card, load, True, extents))
     if card.adapter is not None and card.answer == "tags":
-        systems.append(CoachSystem("base under tags", card, load, False, extents))
+        systems.append(CoachSystem(UNTUNED, card, load, False, extents))
     for name, shots in zip(PROMPTED, (0, settings.shots), strict=True) if settings.prompted else ():
         prompted = card.model_copy(update={"answer": "lines", "style": "full", "rubrics": (), "shots": shots})
         systems.append(CoachSystem(name, prompted, load, False, (card.extent,)))

@@ -85,7 +85,7 @@ class Judge:
         """Lift over random places at edits of the finding's own criterion, and at edits of any."""
         found = [
             Found(draft.text, rubric(draft.rubric), fixed.shown(answer.findings))
-            for draft, answer in zip(drafts, self._ask(system, drafts, fixed.extent), strict=True)
+            for draft, answer in zip(drafts, self._ask(system, drafts, [fixed.extent])[fixed.extent], strict=True)
         ]
         labels = [draft.labels for draft in drafts]
         return {
@@ -96,13 +96,15 @@ class Judge:
     def pairs(self, system: System, pairs: Sequence[SentencePair], fixed: Thresholds) -> dict[str, PairJudgement]:
         """For findings of the pair's criterion alone, and for all findings."""
         name = self.settings.pairs_rubric
-        worse = self._ask(system, [MarkedDraft(p.id, name, p.worse, ()) for p in pairs], fixed.extent)
-        better = self._ask(system, [MarkedDraft(p.id, name, p.better, ()) for p in pairs], fixed.extent)
+        worse, better = (
+            self._ask(system, [MarkedDraft(pair.id, name, text, ()) for pair, text in texts], [fixed.extent])
+            for texts in ([(p, p.worse) for p in pairs], [(p, p.better) for p in pairs])
+        )
         judged = {}
         for which in ("same criterion", "any criterion"):
             weak: list[Found] = []
             sound: list[Found] = []
-            for pair, of_worse, of_better in zip(pairs, worse, better, strict=True):
+            for pair, of_worse, of_better in zip(pairs, worse[fixed.extent], better[fixed.extent], strict=True):
                 for side, text, answer in ((weak, pair.worse, of_worse), (sound, pair.better, of_better)):
                     shown = fixed.shown(answer.findings)
                     if which == "same criterion":
@@ -125,7 +127,10 @@ class Judge:
         repairs = [replace(d, text=d.revised, labels=(), revised=None) for d in drafts if d.revised is not None]
         mended = _found(repairs, fit.cross_fitted(self._runs(system, repairs, fit)))
         with_repairs = [(found[id], sound) for id, sound in mended.items()]
-        answers = self._ask(system, drafts, fit.final.extent)
+        by_extent = self._ask(system, drafts, system.extents if one_threshold is not None else [fit.final.extent])
+        answers = by_extent[fit.final.extent]
+        # Of one text's extents all but the first to be asked for were quick: the text had been read.
+        seconds = sum(max(each.seconds for each in same) for same in zip(*by_extent.values(), strict=True))
         counted = tally(readings)
         judgement = Judgement(
             name, one_threshold is not None, score(counted, times=times, seed=seed), one_threshold,
@@ -140,7 +145,7 @@ class Judge:
             self._density(list(mended.values())) if repairs else None,
             share_denser(with_repairs, weighted_density, times=times, seed=seed) if repairs else None,
             sum(answer.unread for answer in answers),
-            1000 * sum(answer.seconds for answer in answers) / sum(one.words for one in found.values()),
+            1000 * seconds / sum(one.words for one in found.values()),
             fit.final,
         )  # fmt: skip
         return Judged(judgement, counted)
@@ -152,21 +157,25 @@ class Judge:
         extents = sorted({t.extent for t in (fit.final, *fit.by_draft.values())}) if fit else system.extents
         return {
             extent: tuple(
-                Reading(draft.id, draft.labels, answer.findings)
-                for draft, answer in zip(drafts, self._ask(system, drafts, extent), strict=True)
+                Reading(draft.id, draft.labels, answer.findings) for draft, answer in zip(drafts, answers, strict=True)
             )
-            for extent in extents
+            for extent, answers in self._ask(system, drafts, extents).items()
         }
 
-    def _ask(self, system: System, drafts: Sequence[MarkedDraft], extent: float) -> tuple[Prediction, ...]:
-        """Draft-scope findings in a text that is not a whole draft are nobody's mistake and are left out."""
+    def _ask(
+        self, system: System, drafts: Sequence[MarkedDraft], extents: Sequence[float]
+    ) -> dict[float, tuple[Prediction, ...]]:
+        """Predictions by extent. Draft-scope findings in a text that is not a whole draft are nobody's mistake and
+        are left out."""
         name = re.sub(r"[^a-z0-9]+", "-", system.name.lower()).strip("-")
         file = self.folder / f"predictions-{name}.jsonl" if self.folder else None
-        questions = [Question(draft.id, rubric(draft.rubric), draft.text, extent) for draft in drafts]
-        return tuple(
+        asked = [(draft, extent) for draft in drafts for extent in extents]
+        questions = [Question(draft.id, rubric(draft.rubric), draft.text, extent) for draft, extent in asked]
+        answers = [
             replace(answer, findings=_judged_findings(answer.findings, draft))
-            for draft, answer in zip(drafts, predict(system, questions, file), strict=True)
-        )
+            for (draft, _), answer in zip(asked, predict(system, questions, file), strict=True)
+        ]
+        return {extent: tuple(answers[n :: len(extents)]) for n, extent in enumerate(extents)}
 
     def _density(self, found: Sequence[Found]) -> Estimate:
         return per_thousand_words(found, times=self.settings.resamples, seed=self.seed)

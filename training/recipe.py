@@ -90,7 +90,7 @@ class EvaluateRecipe(_Part):
     pairs: Path = Field(default=Path("../shared/eval/wiki-concise-dev.jsonl"), description="sentences made concise")
     pairs_rubric: str = "scientific-paper"
     examples: Literal["dev", "test"] = Field(default="dev", description="which split of our own examples")
-    most_examples: int = Field(default=300, ge=1)
+    most_examples: int = Field(default=120, ge=1)
     tagger_examples: int = Field(default=12_000, ge=1, description="how many rows at most the linear tagger learns")
     extents: tuple[float, ...] = Field(default=(0.3, 0.5, 0.7), description="ways of growing spans to choose from")
     prompted: bool = Field(default=True, description="compare with the base under a prompt, without and with examples")

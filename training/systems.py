@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from bwcoach.backends import Grammar, Line, Prompt, Reader, Reading, Sampling
 from bwcoach.coach import Coach, diagnosis
 from bwcoach.diagnosis import Finding
 from bwcoach.draft import Draft
@@ -67,15 +69,49 @@ class CoachSystem:
         files = [_state(self.card, file) for file in (self.card.base, self.card.adapter) if file is not None]
         return hashlib.sha256(repr((told, files, self.tuned)).encode()).hexdigest()[:16]
 
+    @cached_property
+    def coach(self) -> Coach:
+        coach = self.load()
+        return replace(coach, backend=LastReading(coach.backend)) if isinstance(coach.backend, Reader) else coach
+
     def prepare(self) -> None:
-        self.load()
+        """Load the model."""
+        self.coach  # noqa: B018
 
     def find(self, text: str, rubric: Rubric, extent: float) -> Answer:
         shown = dict.fromkeys(rubric.ids, LEAST_CONFIDENCE)
         card = self.card.model_copy(update={"thresholds": shown, "extent": extent})
-        coach = replace(self.load(), card=card)
+        coach = replace(self.coach, card=card)
         found = diagnosis(Draft(text), rubric, coach, tuned=self.tuned)
         return Answer(found.findings, found.unread)
+
+
+class LastReading:
+    """A reader that remembers its last answers: another extent of the same text needs no other forward pass."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._asked: tuple[Sequence[Prompt], Sequence[str], bool] | None = None
+        self._readings: list[Reading] = []
+        self.name, self.context, self.has_adapter = reader.name, reader.context, reader.has_adapter
+
+    def count(self, text: str) -> int:
+        return self._reader.count(text)
+
+    def complete(
+        self, prompts: Sequence[Prompt], *, grammars: Sequence[Grammar | None], tuned: bool, sampling: Sampling,
+        stop: threading.Event,
+    ) -> Iterator[Line]:
+        return self._reader.complete(prompts, grammars=grammars, tuned=tuned, sampling=sampling, stop=stop)
+
+    def read(
+        self, prompts: Sequence[Prompt], candidates: Sequence[str], *, tuned: bool, stop: threading.Event
+    ) -> Iterator[Reading]:
+        if self._asked != (prompts, candidates, tuned):
+            self._asked = None
+            self._readings = list(self._reader.read(prompts, candidates, tuned=tuned, stop=stop))
+            self._asked = (prompts, candidates, tuned)
+        return iter(self._readings)
 
 
 def _state(card: ModelCard, file: ModelFile) -> str:

@@ -9,11 +9,15 @@ from typing import Any
 
 import yaml
 
+from bwcoach.backends.load import EMBEDDED
 from bwcoach.errors import StageError
 from bwcoach.models import CARD_FILE, MODELS, ModelCard, load_card
 from training.recipe import Recipe
 
 PAGE_FILE, REPORT_FILE, PICTURE_FILE = "README.md", "report.md", "scores.png"
+FIGURES_FILE = "report.json"
+FRONT = Path(__file__).resolve().parent.parent / "README.md"
+BEGIN, END = "<!-- scores: written by `python -m training publish` -->", "<!-- end of scores -->"
 _LIMITS = """## Limits
 
 - It was taught the criteria listed in `model.yaml` and refuses other rubrics.
@@ -43,7 +47,40 @@ def publish(recipe: Recipe, name: str) -> Path:
     (folder / CARD_FILE).write_text(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), encoding="utf-8")
     shutil.copy(report.parent / PICTURE_FILE, folder / PICTURE_FILE)
     (folder / PAGE_FILE).write_text(_page(recipe, card, name, report.read_text(encoding="utf-8")), encoding="utf-8")
+    if name == EMBEDDED:
+        _write_front(json.loads((report.parent / FIGURES_FILE).read_text(encoding="utf-8")))
     return folder
+
+
+def _write_front(report: dict[str, Any]) -> None:
+    """Put the embedded model's scores between the marks in the repository's README."""
+    rows = [
+        f"| {name} | {_shown(one['scores']['micro']['f1'])} | {_shown(one['scores']['macro']['f1'])} | "
+        f"{_shown(one['scores']['micro']['precision'])} | {one['found_in_drafts']['value']:.1f} | "
+        f"{one['found_in_repairs']['value']:.1f} |"
+        for name, one in report["judgements"].items()
+    ]
+    read = f"{report['tokens_read']:,}" if report["tokens_read"] else "an unrecorded number of"
+    table = "\n".join(
+        [
+            "| | micro F1 | macro F1 | micro precision | findings per 1000 words: drafts | their repairs |",
+            "|---|---|---|---|---:|---:|",
+            *rows,
+        ]
+    )
+    told = (
+        f"`{report['command']}` on {report['drafts']} development drafts (by a language model, labels checked "
+        f"by a blind second reading), thresholds cross-fitted by draft, 95 % intervals. The base had read {read} "
+        f"tokens.\n\n{table}"
+    )
+    front = FRONT.read_text(encoding="utf-8")
+    before, _, rest = front.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    FRONT.write_text(f"{before}{BEGIN}\n{told}\n{END}{after}", encoding="utf-8")
+
+
+def _shown(estimate: dict[str, float]) -> str:
+    return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
 
 
 def _page(recipe: Recipe, card: ModelCard, name: str, report: str) -> str:

@@ -209,6 +209,8 @@ def test_interrupting_prints_what_was_found_so_far(tmp_path: Path, essay: Path) 
     process = subprocess.Popen(
         command(*checking(str(path), str(essay), "--strictness", "0.1", "--format", "jsonl")), cwd=ROOT,
         stdout=subprocess.PIPE, stderr=keyboard, env={**os.environ, "TERM": "xterm"},
+        # Whoever runs the tests in the background may have made ^C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     os.close(keyboard)
     seen = b""

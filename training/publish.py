@@ -91,10 +91,12 @@ def _page(recipe: Recipe, card: ModelCard, name: str, report: str) -> str:
         else f"`{recipe.train.base}`"
     )
     megabytes = sum(card.path(file).stat().st_size for file in (card.base, card.adapter) if file is not None) / 1e6
-    commands = "\n".join(
-        f"python -m training {stage} {recipe.name}"
-        for stage in ("corpus", "pretrain", "generate", "train", "export", "evaluate")
-    )
+    _, cooled, cool_tokens = recipe.train.base.removesuffix("/base").partition("pretrain-cooled-")
+    stages = ["corpus", "pretrain", "generate", "train", "export", "evaluate"]
+    told = [f"python -m training {stage} {recipe.name}" for stage in stages]
+    if cooled:
+        told.insert(2, f"python -m training pretrain {recipe.name} --cool {cool_tokens}")
+    commands = "\n".join(told)
     return "\n\n".join(
         [
             f"# {name}",

@@ -13,10 +13,12 @@ import pytest
 from bwcoach.cli import main as check
 from bwcoach.coach import Coach, diagnosis, load_coach
 from bwcoach.draft import Draft
+from bwcoach.errors import ModelError
 from bwcoach.rubric import load_rubric
 from training.__main__ import STAGES, stages_of
 from training.__main__ import main as stage
 from training.evaluation_sets import read_marked_drafts
+from training.publish import publish
 from training.recipe import RECIPES, load_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,6 +86,27 @@ def test_the_report_says_what_was_measured(place: Path) -> None:
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert report
     assert "micro" in (folder / "report.md").read_text(encoding="utf-8").lower()
+
+
+def test_what_was_made_is_published_with_its_card_and_its_figures(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    folder = publish(load_recipe("tiny"), "published", tmp_path)
+    coach = load_coach(str(folder))
+    assert coach.card.name == "published"
+    assert coach.card.thresholds
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    assert "python -m training publish tiny --name published" in page
+    report = (place / "runs" / "tiny" / "evaluate" / "report.md").read_text(encoding="utf-8")
+    [tuned] = [line for line in report.splitlines() if line.startswith("| tuned |")][:1]
+    assert tuned in page
+
+
+def test_what_was_not_evaluated_is_not_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="not a model of bwcoach"):
+        publish(load_recipe("tiny"), "published", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["corpus", "pretrain", "generate"])

@@ -29,8 +29,9 @@ _LIMITS = """## Limits
 - Fixes come from a very small model and are shown only from the card's `fix_threshold` on."""
 
 
-def publish(recipe: Recipe, name: str) -> Path:
-    """Copy the exported base and adapter to models/<name>, with a card, the evaluation's report and a page about it.
+def publish(recipe: Recipe, name: str, models: Path = MODELS) -> Path:
+    """Copy the exported base and adapter to the folder `name` of `models`, with a card, the evaluation's report and a
+    page about it.
 
     The model must have been exported and then evaluated, so that the card holds thresholds and the page figures.
     """
@@ -38,7 +39,7 @@ def publish(recipe: Recipe, name: str) -> Path:
     card = load_card(made)
     if not card.thresholds or not report.exists():
         raise StageError(f"{made}: not evaluated yet; run `python -m training evaluate {recipe.name}` first.")
-    folder = MODELS / name
+    folder = models / name
     folder.mkdir(parents=True, exist_ok=True)
     for file in (card.base, card.adapter):
         if file is not None:

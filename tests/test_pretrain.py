@@ -13,6 +13,7 @@ import torch
 
 from bwcoach.errors import StageError
 from training.corpus import Document
+from training.gguf_files import write_base_gguf
 from training.pretrain import STATE_FILE, learning_rate, pretrain
 from training.recipe import CorpusRecipe, PretrainRecipe, Recipe, Shape
 from training.shards import PAGE, write_shards
@@ -120,6 +121,24 @@ def test_cooling_branches_off_and_leaves_the_steady_run(prepared: Path) -> None:
     assert cooled == recipe(1).folder / f"pretrain-cooled-{3 * PAGE}" / "base"
     assert torch.load(cooled.parent / STATE_FILE, weights_only=True)["step"] == 7
     assert all(torch.equal(before[name], weight) for name, weight in weights(steady).items())
+
+
+def test_a_run_may_begin_with_an_exported_base(prepared: Path) -> None:
+    folder = pretrain(recipe(16)).parent
+    write_base_gguf(folder / "base", Path("base.gguf"), "small", floats="f32")
+    reached, curve = weights(folder), folder / "curve.jsonl"
+    (folder / STATE_FILE).unlink()
+    curve.unlink()
+    settings = recipe(1).pretrain
+    assert settings is not None
+    begun = settings.model_copy(update={"start": Path("base.gguf"), "learning_rate": 0.0, "muon_learning_rate": 0.0})
+    pretrain(recipe(1).model_copy(update={"pretrain": begun}))
+    for name, weight in weights(folder).items():
+        torch.testing.assert_close(weight, reached[name])
+    (folder / STATE_FILE).unlink()
+    wide = begun.model_copy(update={"shape": settings.shape.model_copy(update={"layers": 3})})
+    with pytest.raises(StageError, match="of another shape"):
+        pretrain(recipe(1).model_copy(update={"pretrain": wide}))
 
 
 def test_another_shape_is_refused(prepared: Path) -> None:

@@ -228,6 +228,8 @@ def _save(folder: Path, model: LlamaForCausalLM, optimizers: Optimizers, step: i
 
 def _restore(path: Path, model: LlamaForCausalLM, optimizers: Optimizers, settings: PretrainRecipe) -> int:
     if not path.exists():
+        if settings.start is not None:
+            _begin_with(settings.start, model)
         return 0
     state = torch.load(path, weights_only=True, map_location="cpu")
     if state["shape"] != settings.shape.model_dump():
@@ -235,3 +237,14 @@ def _restore(path: Path, model: LlamaForCausalLM, optimizers: Optimizers, settin
     model.load_state_dict(state["model"])
     optimizers.restore(state["optimizers"])
     return int(state["step"])
+
+
+def _begin_with(gguf: Path, model: LlamaForCausalLM) -> None:
+    """Take over the weights of a base that was exported, as its quantisation left them."""
+    if not gguf.exists():
+        raise StageError(f"{gguf}: no base there to begin with; leave `pretrain.start` out to begin from nothing.")
+    known = LlamaForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32).state_dict()
+    own = {name: weight.shape for name, weight in model.state_dict().items()}
+    if {name: weight.shape for name, weight in known.items()} != own:
+        raise StageError(f"{gguf}: a base of another shape or vocabulary than the recipe's; it cannot be begun with.")
+    model.load_state_dict(known)

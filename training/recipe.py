@@ -49,6 +49,7 @@ class PretrainRecipe(_Part):
     checkpoint_minutes: float = Field(default=10, le=15)
     evaluate_steps: int = 200
     compile: bool = True
+    start: Path | None = Field(default=None, description="a base GGUF of this shape to begin a new run with")
 
 
 class GenerateRecipe(_Part):

@@ -2,6 +2,11 @@
 
 import json
 import random
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -133,6 +138,42 @@ def test_an_adapter_learns_its_examples_and_is_read_by_load_coach(recipe: Recipe
     assert coach.backend.has_adapter
     assert coach.card.load_in_4bit == load_in_4bit
     assert torch.isfinite(torch.tensor(curve)).all()
+
+
+RUN = """
+import sys; sys.path.insert(0, {root!r})
+from pathlib import Path
+from bwcoach.errors import BwcoachError
+from training.recipe import Recipe
+from training.train import train
+try:
+    train(Recipe.model_validate_json(Path("recipe.json").read_text()))
+except BwcoachError as error:
+    sys.exit(str(error))
+"""
+
+
+def test_a_stopped_training_goes_on_from_its_step(recipe: Recipe) -> None:
+    write_examples((example(n) for n in range(40)), recipe.folder / "data" / "train.jsonl")
+    long = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": 6})})
+    Path("recipe.json").write_text(long.model_dump_json(), encoding="utf-8")
+    program = [sys.executable, "-c", RUN.format(root=str(Path(__file__).parent.parent))]
+    stopped = subprocess.Popen(program, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    folder = recipe.folder / "train"
+    while stopped.poll() is None and not (folder / "loss.jsonl").exists():
+        time.sleep(0.05)
+    stopped.send_signal(signal.SIGTERM)
+    _, said = stopped.communicate()
+    reached = re.search(r"stopped after step (\d+); run the same command", said)
+    assert reached, said[-2000:]
+    assert not (folder / "adapter").exists()
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = [json.loads(line) for line in (folder / "loss.jsonl").read_text(encoding="utf-8").splitlines()]
+    steps = [row["step"] for row in rows if "loss" in row]
+    assert steps == sorted(set(steps))
+    assert rows[-1]["step"] == 120 > int(reached[1])
+    assert (folder / "adapter" / "adapter_model.safetensors").exists()
 
 
 def test_no_examples_no_base_no_move(recipe: Recipe, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -94,6 +95,20 @@ def test_only_the_completion_of_a_fix_and_of_lines_is_learnt(recipe: Recipe, tmp
     assert f'"{WORDY}" => "because"' in answer
 
 
+def test_a_part_of_a_fix_is_the_chance_of_one(recipe: Recipe, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(recipe.train.base)
+    card = new_card(recipe, Path(recipe.train.base), tmp_path, tokenizer)
+    rubric, rng = load_rubric("position-paper"), random.Random(0)
+
+    def rows(most: float) -> int:
+        return sum(len(list(fix_rows(example(n), rubric, card, tokenizer, most, rng))) for n in range(100))
+
+    assert rows(0) == 0
+    assert 15 <= rows(0.25) <= 35
+    assert rows(1) == 100
+    assert 110 <= rows(1.25) <= 140
+
+
 def test_a_row_that_would_be_cut_is_refused_by_name() -> None:
     rows = [Row("short", (1,) * 10), Row("essay-7 (tags)", (1,) * 30)]
     with pytest.raises(StageError, match=r"1 of 2 rows .*essay-7 \(tags\): 30 tokens"):
@@ -127,16 +142,16 @@ def losses(folder: Path) -> list[float]:
     return [row["loss"] for row in rows if "loss" in row]
 
 
-@pytest.mark.parametrize("load_in_4bit", [False, True])
-def test_an_adapter_learns_its_examples_and_is_read_by_load_coach(recipe: Recipe, load_in_4bit: bool) -> None:
+@pytest.mark.parametrize("settings", [{}, {"load_in_4bit": True}, {"optimizer": "muon", "compile": True}], ids=str)
+def test_an_adapter_learns_its_examples_and_is_read_by_load_coach(recipe: Recipe, settings: dict[str, Any]) -> None:
     write_examples((example(n) for n in range(40)), recipe.folder / "data" / "train.jsonl")
-    taught = recipe.model_copy(update={"train": recipe.train.model_copy(update={"load_in_4bit": load_in_4bit})})
+    taught = recipe.model_copy(update={"train": recipe.train.model_copy(update=settings)})
     folder = train(taught)
     curve = losses(folder)
     assert curve[-1] < curve[0] / 2
     coach = load_coach(str(folder))
     assert coach.backend.has_adapter
-    assert coach.card.load_in_4bit == load_in_4bit
+    assert coach.card.load_in_4bit == settings.get("load_in_4bit", False)
     assert torch.isfinite(torch.tensor(curve)).all()
 
 
@@ -153,9 +168,10 @@ except BwcoachError as error:
 """
 
 
-def test_a_stopped_training_goes_on_from_its_step(recipe: Recipe) -> None:
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_stopped_training_goes_on_from_its_step(recipe: Recipe, optimizer: str) -> None:
     write_examples((example(n) for n in range(40)), recipe.folder / "data" / "train.jsonl")
-    long = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": 6})})
+    long = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": 6, "optimizer": optimizer})})
     Path("recipe.json").write_text(long.model_dump_json(), encoding="utf-8")
     program = [sys.executable, "-c", RUN.format(root=str(Path(__file__).parent.parent))]
     stopped = subprocess.Popen(program, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)

@@ -22,6 +22,7 @@ from training.evaluate import evaluate_systems, tokens_read
 from training.evaluation_sets import read_marked_drafts
 from training.examples import read_examples
 from training.marks import MarksSystem, marks_row
+from training.optimizers import adapter_optimizer
 from training.recipe import Recipe, load_recipe
 from training.rows import Row, lines_row, shuffled_by_length, tags_row
 from training.systems import CoachSystem, System
@@ -45,9 +46,14 @@ def teach(recipe: Recipe, style: str, folder: Path, minutes: float) -> tuple[Any
     examples = read_examples(recipe.folder / "data" / "train.jsonl")
     rows: list[Row] = [ROWS[style](e, rubrics[e.rubric], card, tokenizer) for e in examples if e.rubric in rubrics]
     rows = [row for row in rows if len(row.ids) <= recipe.train.longest]
+    settings = recipe.train.model_copy(update={"fix_weight": 1.0})
     torch.manual_seed(recipe.seed)
     model = adapted(base, recipe.train)
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=recipe.train.learning_rate)
+    optimizer = adapter_optimizer(model, recipe.train) or torch.optim.AdamW(
+        [weight for weight in model.parameters() if weight.requires_grad], lr=recipe.train.learning_rate
+    )
+    causal = model.get_base_model()
+    read_all = torch.compile(causal.model, dynamic=True) if recipe.train.compile else causal.model
     collate, size = Collator(rows, len(card.labels)), recipe.train.batch
     pieces = [card.nothing, *card.labels.values()]
     labels = tokenizer.convert_tokens_to_ids([piece.replace(" ", "\u2581") for piece in pieces])
@@ -57,7 +63,8 @@ def teach(recipe: Recipe, style: str, folder: Path, minutes: float) -> tuple[Any
         start = read_batches(order, size, read)
         batch = collate([{"number": n} for n in order[start : start + size]])
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = token_loss(model.get_base_model(), batch, labels, recipe.train.positive_weight)
+            hidden = read_all(input_ids=batch["input_ids"], use_cache=False).last_hidden_state
+            loss = token_loss(hidden, causal.lm_head.weight, batch, labels, settings)
         torch.autograd.backward(loss)
         for group in optimizer.param_groups:
             group["lr"] = recipe.train.learning_rate * min(1.0, 2 * (1 - spent))

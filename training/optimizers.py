@@ -1,4 +1,4 @@
-"""What moves a base's weights while it is pretrained."""
+"""What moves the weights of a base while it is pretrained, and of an adapter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from typing import Any
 import torch
 from transformers import LlamaForCausalLM
 
-from training.recipe import PretrainRecipe
+from training.recipe import PretrainRecipe, TrainRecipe
+
+
+def adapter_optimizer(model: Any, settings: TrainRecipe) -> torch.optim.Optimizer | None:
+    """Muon over an adapter's matrices where the recipe wants it; None leaves the choice to the trainer."""
+    if settings.optimizer != "muon":
+        return None
+    matrices = [weight for weight in model.parameters() if weight.requires_grad]
+    return torch.optim.Muon(
+        matrices, lr=settings.learning_rate, weight_decay=0.0, momentum=0.95, adjust_lr_fn="match_rms_adamw"
+    )
 
 
 class Optimizers:

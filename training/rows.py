@@ -59,11 +59,12 @@ def tags_row(example: Example, rubric: Rubric, card: ModelCard, tokenizer: Any) 
 
 
 def fix_rows(
-    example: Example, rubric: Rubric, card: ModelCard, tokenizer: Any, most: int, rng: random.Random
+    example: Example, rubric: Rubric, card: ModelCard, tokenizer: Any, most: float, rng: random.Random
 ) -> Iterator[Row]:
-    """Up to `most` of the example's findings that have a fix of one line, each as a prompt and its completion."""
+    """Up to `most` of the example's findings that have a fix of one line, each as a prompt and its completion; a part
+    of one is the chance of one more."""
     fixable = [f for f in example.findings if f.fix is not None and "\n" not in f.fix and len(f.fix) < 300]
-    for finding in rng.sample(fixable, min(most, len(fixable))):
+    for finding in rng.sample(fixable, min(int(most + rng.random()), len(fixable))):
         around = sentences_around(Draft(example.text), finding.span)
         inside = Span(finding.span.start - around.start, finding.span.end - around.start)
         prompt = build_fix_prompt(

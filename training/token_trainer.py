@@ -18,6 +18,7 @@ from trl import SFTTrainer
 
 from bwcoach.errors import StageError
 from bwcoach.models import ModelCard
+from training.recipe import TrainRecipe
 from training.rows import IGNORED, Row
 
 
@@ -65,11 +66,13 @@ class Collator:
 class TokenTrainer(SFTTrainer):  # type: ignore[misc]
     """TRL's trainer with a decision at every token of a second reading beside the loss on completions."""
 
-    def ask_about(self, tokenizer: Any, card: ModelCard, positive_weight: float) -> None:
-        """Which pieces' logits are the labels, and how much a weak token weighs against a sound one."""
+    def ask_about(self, tokenizer: Any, card: ModelCard, settings: TrainRecipe) -> None:
+        """Which pieces' logits are the labels, and how the recipe weighs the parts of the loss."""
         pieces = [card.nothing, *card.labels.values()]
         self.label_ids = tokenizer.convert_tokens_to_ids([piece.replace(" ", "\u2581") for piece in pieces])
-        self.positive_weight = positive_weight
+        self.settings = settings
+        causal = self.accelerator.unwrap_model(self.model).get_base_model()
+        self.read = torch.compile(causal.model, dynamic=True) if settings.compile else causal.model
 
     def compute_loss(
         self,
@@ -79,18 +82,22 @@ class TokenTrainer(SFTTrainer):  # type: ignore[misc]
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
         causal = self.accelerator.unwrap_model(model).get_base_model()
-        return token_loss(causal, inputs, self.label_ids, self.positive_weight)
+        hidden = self.read(input_ids=inputs["input_ids"], use_cache=False).last_hidden_state
+        return token_loss(hidden, causal.lm_head.weight, inputs, self.label_ids, self.settings)
 
 
 def token_loss(
-    causal: Any, inputs: Mapping[str, torch.Tensor], label_ids: Sequence[int], positive_weight: float
+    hidden: torch.Tensor,
+    head: torch.Tensor,
+    inputs: Mapping[str, torch.Tensor],
+    label_ids: Sequence[int],
+    settings: TrainRecipe,
 ) -> torch.Tensor:
     """Binary cross-entropy of every criterion at every token of a second reading, and cross-entropy of completions.
 
-    Padding is on the right, where causal attention does not look, so no mask is needed (and none is faster).
+    `hidden` is (rows, tokens, width), what the model read the inputs' ids into, `head` (vocabulary, width). Padding is
+    on the right, where causal attention does not look, so `hidden` needs no mask (and without one it is faster).
     """
-    hidden = causal.model(input_ids=inputs["input_ids"], use_cache=False).last_hidden_state
-    head = causal.lm_head.weight
     loss: torch.Tensor = hidden.new_zeros((), dtype=torch.float32)
     if inputs["answer"].any():
         logits = (hidden[inputs["answer"]] @ head[label_ids].T.to(hidden.dtype)).float()
@@ -98,7 +105,7 @@ def token_loss(
             logits[:, 1:] - logits[:, :1],
             inputs["weak"],
             reduction="none",
-            pos_weight=logits.new_tensor(positive_weight),
+            pos_weight=logits.new_tensor(settings.positive_weight),
         )
         # Summed over criteria: a token's loss does not shrink when a rubric has more of them.
         loss = loss + (losses * inputs["asked"]).sum(1).mean()
@@ -106,7 +113,7 @@ def token_loss(
     spoken = wanted != IGNORED
     if spoken.any():
         logits = (hidden[:, :-1][spoken] @ head.T.to(hidden.dtype)).float()
-        loss = loss + cross_entropy(logits, wanted[spoken])
+        loss = loss + settings.fix_weight * cross_entropy(logits, wanted[spoken])
     return loss
 
 

@@ -20,6 +20,7 @@ from bwcoach.models import CARD_FILE, ModelCard, ModelFile
 from bwcoach.rubric import load_rubric
 from bwcoach.tags import label_pieces
 from training.examples import read_examples
+from training.optimizers import adapter_optimizer
 from training.recipe import Recipe, TrainRecipe
 from training.rows import Row, fix_rows, lines_row, refuse_long, shuffled_by_length, tags_row
 from training.token_trainer import Checkpoints, Collator, TokenTrainer
@@ -47,9 +48,10 @@ def train(recipe: Recipe) -> Path:
         train_dataset=Dataset.from_dict({"number": _order(rows, recipe)}),
         processing_class=tokenizer,
         data_collator=Collator(rows, len(card.labels)),
+        optimizers=(adapter_optimizer(model, settings), None),
         callbacks=[Checkpoints(settings.checkpoint_minutes, folder / LOSS_FILE)],
     )
-    trainer.ask_about(tokenizer, card, settings.positive_weight)
+    trainer.ask_about(tokenizer, card, settings)
     checkpoints = sorted((folder / "checkpoints").glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=bool(checkpoints))
     if trainer.state.global_step < trainer.state.max_steps:

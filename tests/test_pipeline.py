@@ -101,6 +101,7 @@ def test_what_was_made_is_published_with_its_card_and_its_figures(
     report = (place / "runs" / "tiny" / "evaluate" / "report.md").read_text(encoding="utf-8")
     [tuned] = [line for line in report.splitlines() if line.startswith("| tuned |")][:1]
     assert tuned in page
+    assert "| science | authored | written for this project | 24 |" in page
 
 
 def test_what_was_not_evaluated_is_not_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

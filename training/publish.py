@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import yaml
 from bwcoach.backends.load import EMBEDDED
 from bwcoach.errors import StageError
 from bwcoach.models import CARD_FILE, MODELS, ModelCard, load_card
-from training.recipe import Recipe
+from training.corpus import read_documents
+from training.recipe import CorpusRecipe, Recipe
 
 PAGE_FILE, REPORT_FILE, PICTURE_FILE = "README.md", "report.md", "scores.png"
 FIGURES_FILE = "report.json"
@@ -113,6 +115,23 @@ def _page(recipe: Recipe, card: ModelCard, name: str, report: str) -> str:
     ) + "\n"  # fmt: skip
 
 
+def _sources(corpus: CorpusRecipe | None) -> str:
+    """Where the corpora's documents are had, under which licences, by genre and repository."""
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for genre, path in corpus.paths.items() if corpus else ():
+        for document in read_documents(path, "train"):
+            repository = document.source.partition(":")[0].partition("@")[0]
+            # A book is a repository of its own there, and there are over a hundred.
+            place = "standardebooks" if repository.startswith("standardebooks/") else repository
+            where = f"https://github.com/{place}" if "/" in repository else place
+            counts.setdefault((genre, where), Counter())[document.license] += 1
+    rows = []
+    for (genre, where), licences in sorted(counts.items(), key=lambda item: (item[0][0], -item[1].total())):
+        told = ", ".join(licence for licence, _ in licences.most_common())
+        rows.append(f"| {genre} | {where} | {told} | {licences.total():,} |")
+    return "| genre | had from | licences, most frequent first | documents |\n|---|---|---|---:|\n" + "\n".join(rows)
+
+
 def _data(recipe: Recipe) -> list[str]:
     """What the base read and what the adapter was taught, as the stages counted them."""
     parts = []
@@ -126,8 +145,9 @@ def _data(recipe: Recipe) -> list[str]:
         head = "| genre | documents | works | tokens |\n|---|---:|---:|---:|\n"
         parts.append(
             "The base's corpora (train split, 98 % of the works): openly licensed or public-domain prose. "
-            "Every document's source and licence stand in the corpus files.\n\n" + head + "\n".join(rows)
+            "Every document's source, licence and authors stand in the corpus files.\n\n" + head + "\n".join(rows)
         )
+        parts.append(_sources(recipe.corpus))
     card_file = recipe.folder / "data" / "card.json"
     if card_file.exists():
         train = json.loads(card_file.read_text(encoding="utf-8"))["splits"]["train"]

@@ -24,6 +24,8 @@ class Provenance:
     injectors: tuple[str, ...] = ()
     forms: tuple[str, ...] = ()
     seed: int = 0
+    unseen: bool = False
+    """Whether a form or an injector here is kept from training, so that the example measures what was not taught."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Example:
                 "injectors": list(self.provenance.injectors),
                 "forms": list(self.provenance.forms),
                 "seed": self.provenance.seed,
+                **({"unseen": True} if self.provenance.unseen else {}),
             },
         }
         return json.dumps(row, ensure_ascii=False)
@@ -93,6 +96,7 @@ def parse_example(line: str, place: str) -> Example:
             tuple(origin["injectors"]),
             tuple(origin["forms"]),
             int(origin["seed"]),
+            bool(origin.get("unseen", False)),
         )
         example = Example(
             row["id"], row["rubric"], row["text"], findings, provenance, bool(row["whole"]), row.get("pair")

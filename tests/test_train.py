@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from training.examples import Example, Provenance, write_examples
 from training.recipe import GenerateRecipe, Recipe, TrainRecipe
 from training.rows import IGNORED, Row, fix_rows, lines_row, refuse_long, shuffled_by_length, tags_row
 from training.token_trainer import Collator
-from training.train import new_card, train
+from training.train import is_llama_2, new_card, read_rows, train
 
 TEXT = "The rent is rising due to the fact that stuff happened. Nobody built a house."
 WORDY, VAGUE = "due to the fact that", "stuff"
@@ -190,6 +191,51 @@ def test_a_stopped_training_goes_on_from_its_step(recipe: Recipe, optimizer: str
     assert steps == sorted(set(steps))
     assert rows[-1]["step"] == 120 > int(reached[1])
     assert (folder / "adapter" / "adapter_model.safetensors").exists()
+
+
+def made_by(generator: str) -> Example:
+    return replace(example(7), provenance=Provenance("s", "MIT", generator, ("prompted",), prompt_hash="ab"))
+
+
+def test_what_llama_2_wrote_teaches_no_other_family(recipe: Recipe) -> None:
+    for generator in ("llama-2-7b-chat", "Llama2:13b", "rules + meta-llama/Llama_2-7b-chat-hf (tuned)"):
+        write_examples([example(), made_by(generator)], recipe.folder / "data" / "train.jsonl")
+        with pytest.raises(StageError) as raised:
+            train(recipe)
+        assert "row e7 was made by " + generator in str(raised.value)
+        assert "name a Llama 2 base as train.base" in str(raised.value)
+    assert not (recipe.folder / "train" / "checkpoints").exists()
+
+
+def test_other_generators_teach_any_base(recipe: Recipe, tmp_path: Path) -> None:
+    others = [made_by(generator) for generator in ("rules", "Llama-3.1-8B", "qwen", "llama-20b")]
+    write_examples(others, recipe.folder / "data" / "train.jsonl")
+    tokenizer = AutoTokenizer.from_pretrained(recipe.train.base)
+    card = new_card(recipe, Path(recipe.train.base), tmp_path, tokenizer)
+    assert len(read_rows(recipe, card, tokenizer)) >= len(others)
+
+
+def test_what_llama_2_wrote_teaches_its_own_family(recipe: Recipe, tmp_path: Path) -> None:
+    base = tmp_path / "llama-2-7b-chat"
+    base.symlink_to(recipe.train.base)
+    write_examples([made_by("llama-2-7b-chat")], recipe.folder / "data" / "train.jsonl")
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    assert read_rows(recipe, new_card(recipe, base, tmp_path, tokenizer), tokenizer)
+
+
+@pytest.mark.parametrize(("folder", "came_from", "kind", "is_one"), [
+    ("llama-2-7b-chat-hf", "", "llama", True),
+    ("base", "meta-llama/Llama-2-7b-chat-hf", "llama", True),
+    ("models--meta-llama--Llama-2-7b-hf/snapshots/0f", "", "llama", True),
+    ("mini", "", "llama", False),
+    ("Llama-3-8B", "", "llama", False),
+    ("llama-2-like", "", "mistral", False),
+])  # fmt: skip
+def test_a_base_of_llama_2_is_known(tmp_path: Path, folder: str, came_from: str, kind: str, is_one: bool) -> None:
+    base = tmp_path / folder
+    base.mkdir(parents=True)
+    (base / "config.json").write_text(json.dumps({"model_type": kind, "_name_or_path": came_from}))
+    assert is_llama_2(base) is is_one
 
 
 def test_no_examples_no_base_no_move(recipe: Recipe, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ class Provenance:
     seed: int = 0
     unseen: bool = False
     """Whether a form or an injector here is kept from training, so that the example measures what was not taught."""
+    prompt_hash: str = ""
+    """Of a prompted weakness: what was asked, as the injector's completions.jsonl has it."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Example:
                 "forms": list(self.provenance.forms),
                 "seed": self.provenance.seed,
                 **({"unseen": True} if self.provenance.unseen else {}),
+                **({"prompt_hash": self.provenance.prompt_hash} if self.provenance.prompt_hash else {}),
             },
         }
         return json.dumps(row, ensure_ascii=False)
@@ -97,6 +100,7 @@ def parse_example(line: str, place: str) -> Example:
             tuple(origin["forms"]),
             int(origin["seed"]),
             bool(origin.get("unseen", False)),
+            str(origin.get("prompt_hash", "")),
         )
         example = Example(
             row["id"], row["rubric"], row["text"], findings, provenance, bool(row["whole"]), row.get("pair")

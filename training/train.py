@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from bwcoach.errors import StageError
 from bwcoach.models import CARD_FILE, ModelCard, ModelFile
 from bwcoach.rubric import load_rubric
 from bwcoach.tags import label_pieces
-from training.examples import read_examples
+from training.examples import Example, read_examples
 from training.optimizers import adapter_optimizer
 from training.recipe import Recipe, TrainRecipe
 from training.rows import Row, fix_rows, lines_row, refuse_long, shuffled_by_length, tags_row
@@ -27,6 +29,7 @@ from training.token_trainer import Checkpoints, Collator, TokenTrainer
 
 ADAPTER_FOLDER = "adapter"
 LOSS_FILE = "loss.jsonl"
+_LLAMA_2 = re.compile(r"llama[-_ ]?2(?![0-9])", re.IGNORECASE)
 
 
 def train(recipe: Recipe) -> Path:
@@ -94,15 +97,37 @@ def read_rows(recipe: Recipe, card: ModelCard, tokenizer: Any) -> list[Row]:
     settings, rng = recipe.train, random.Random(recipe.seed)
     rubrics = {name: load_rubric(name) for name in card.rubrics}
     row_of = tags_row if settings.answer == "tags" else lines_row
+    of_llama_2 = is_llama_2(card.path(card.base))
     rows: list[Row] = []
     for example in read_examples(recipe.folder / "data" / "train.jsonl"):
         if example.rubric in rubrics:
+            if not of_llama_2:
+                refuse_llama_2(example)
             rubric = rubrics[example.rubric]
             rows.append(row_of(example, rubric, card, tokenizer))
             rows.extend(fix_rows(example, rubric, card, tokenizer, settings.fixes, rng))
     if not rows:
         raise StageError(f"{recipe.folder / 'data'}: no example for the rubrics {', '.join(rubrics)}; run `generate`.")
     return rows
+
+
+def is_llama_2(base: Path) -> bool:
+    """Whether a base's folder is of the Llama 2 family, by its name or what its config.json says it came from."""
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    # The hub's cache keeps the name in a folder further up: models--meta-llama--Llama-2-7b-hf/snapshots/<commit>.
+    names = [part for part in base.resolve().parts if part.startswith("models--")]
+    names += [base.name, base.resolve().name, str(config.get("_name_or_path", ""))]
+    return config.get("model_type") == "llama" and any(_LLAMA_2.search(name) for name in names)
+
+
+def refuse_llama_2(example: Example) -> None:
+    """Its licence forbids what Llama 2 has written to improve any model but those of its own family."""
+    generator = example.provenance.generator
+    if _LLAMA_2.search(generator):
+        raise StageError(
+            f"the row {example.id} was made by {generator}, and the licence of Llama 2 forbids teaching other models "
+            "with what it wrote; name a Llama 2 base as train.base, or make the rows with another generator."
+        )
 
 
 def adapted(base: Path, settings: TrainRecipe) -> Any:

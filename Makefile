@@ -12,18 +12,22 @@ sum = $(shell cat $(1) | cksum | cut -d ' ' -f 1)
 APP_STAMP := $(VENV)/.app-$(call sum,requirements.txt)
 TEST_STAMP := $(VENV)/.test-$(call sum,requirements.txt training/requirements.txt tests/requirements.txt)
 
-.PHONY: run test bench python compiler chromium
+.PHONY: run test bench linters python compiler chromium node
 
 run: $(APP_STAMP)
 	$(BIN)/python app.py
 
-test: $(TEST_STAMP) chromium
+test: $(TEST_STAMP) chromium linters
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict
 	$(BIN)/python -m pytest
 
 bench: $(TEST_STAMP)
 	$(BIN)/python -m benchmarks
+
+# What `python -m training evaluate --against` compares with; installed once for each package-lock.json.
+linters: $(TEST_STAMP) node
+	$(BIN)/python -m training.linters install
 
 $(APP_STAMP): | python compiler
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -63,3 +67,6 @@ compiler:
 chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	  || { $(call install_or_ask,A Chromium,chromium fonts-dejavu-core); }
+
+node:
+	@{ command -v node && command -v npm; } >/dev/null || { $(call install_or_ask,Node.js or npm,nodejs npm); }

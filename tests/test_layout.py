@@ -15,7 +15,7 @@ from tests.tiny_coach import tiny_model
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("bwcoach", "training")
 # What starts things may import all of them.
-STARTERS = {"app", "bwcoach.__main__", "training.__main__"}
+STARTERS = {"app", "bwcoach.__main__", "training.__main__", "training.linters.__main__"}
 HOMES = {
     "torch": ("bwcoach.backends.transformers", "training"),
     "transformers": ("bwcoach.backends.transformers", "training"),

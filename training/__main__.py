@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from bwcoach.errors import BwcoachError
-from training.recipe import Recipe, load_recipe
+from training.recipe import LinterName, Recipe, load_recipe
 
 COULD_NOT_RUN, INTERRUPTED = 2, 130
 STAGES = {
@@ -67,7 +68,8 @@ def run(stage: str, recipe: Recipe, options: argparse.Namespace) -> Path:
         case "evaluate":
             from training.evaluate import evaluate
 
-            return evaluate(recipe, options.model)
+            linters = get_args(LinterName) if "all" in options.against else options.against
+            return evaluate(recipe, options.model, linters)
         case "publish":
             from training.publish import publish
 
@@ -84,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         recipe = stage.add_mutually_exclusive_group(required=True)
         recipe.add_argument("named", nargs="?", metavar="RECIPE", help="a name in training/recipes, or a YAML file")
         recipe.add_argument("--recipe", metavar="RECIPE", help="the same")
-        stage.set_defaults(cool=0, model=None, name=None)
+        stage.set_defaults(cool=0, against=(), model=None, name=None)
         if name == "pretrain":
             stage.add_argument(
                 "--cool", type=int, metavar="TOKENS",
@@ -94,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
             stage.add_argument("--name", metavar="NAME", help="what to call it; default: the recipe's name")
         if name == "evaluate":
             stage.add_argument("--model", metavar="NAME|PATH|URL", help="what to measure; default: what was made")
+            linters = (*get_args(LinterName), "all")
+            stage.add_argument(
+                "--against", nargs="+", choices=linters, default=(), metavar="LINTER",
+                help=f"linters to compare with: {', '.join(linters)}; default: those of the recipe",
+            )  # fmt: skip
     return parser
 
 

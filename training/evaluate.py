@@ -19,6 +19,7 @@ from training.evaluation_report import Report, write_report
 from training.evaluation_sets import MarkedDraft, read_marked_drafts, read_pairs, sample_examples
 from training.examples import Example, read_examples
 from training.finding_density import Lift
+from training.linters import linter_systems
 from training.judgement import Judge, Judged, Judgement, PairJudgement
 from training.perplexity import Perplexity, perplexity
 from training.pretrain import CURVE_FILE
@@ -36,7 +37,7 @@ PROMPTED = ("base, zero-shot", "base, few-shot")
 T = TypeVar("T")
 
 
-def evaluate(recipe: Recipe, model: str | None = None) -> Path:
+def evaluate(recipe: Recipe, model: str | None = None, against: Sequence[str] = ()) -> Path:
     """Write report.json, report.md, scores.png and the predictions to runs/<name>/evaluate; gives that folder.
 
     Without a model named, what the recipe made is measured, and the thresholds, the extent and the precision that
@@ -55,7 +56,7 @@ def evaluate(recipe: Recipe, model: str | None = None) -> Path:
     if not drafts:
         raise StageError(f"{settings.drafts}: no drafts to measure on; name others as evaluate.drafts in the recipe.")
     judge = Judge(settings, folder, recipe.seed)
-    systems = systems_of(recipe, measured, card)
+    systems = systems_of(recipe, measured, card, against or settings.against)
     judged: dict[str, Judged] = {}
     on_examples: dict[str, Judgement] = {}
     at_edits: dict[str, dict[str, Lift]] = {}
@@ -79,7 +80,10 @@ def evaluate(recipe: Recipe, model: str | None = None) -> Path:
         except BwcoachError as error:
             missing.append(f"{system.name} could not be measured further: {error}")
     report = Report(
-        command=f"python -m training evaluate {recipe.name}" + (f" --model {model}" if model else ""),
+        command=" ".join(
+            [f"python -m training evaluate {recipe.name}", *(["--model", model] if model else []),
+             *(["--against", *against] if against else [])]
+        ),
         model=card.name, tokens_read=tokens_read(recipe), drafts=len(drafts), folds=settings.folds,
         shrinkage=settings.shrinkage, resamples=settings.resamples, seed=recipe.seed,
         judgements={name: one.judgement for name, one in judged.items()},
@@ -113,8 +117,9 @@ def made_by(recipe: Recipe) -> Path:
     raise StageError(f"{recipe.folder}: no model there; run `train` and `export` first, or name one with --model.")
 
 
-def systems_of(recipe: Recipe, model: str, card: ModelCard) -> tuple[System, ...]:
-    """The model in its own answer style, its base in the same and prompted, and what needs no language model."""
+def systems_of(recipe: Recipe, model: str, card: ModelCard, against: Sequence[str] = ()) -> tuple[System, ...]:
+    """The model in its own answer style, its base in the same and prompted, what needs no language model, and the
+    linters that are named."""
     settings = recipe.evaluate
     load = cache(lambda: load_coach(model))
     extents = tuple(sorted({*settings.extents, card.extent})) if card.answer == "tags" else (card.extent,)
@@ -131,7 +136,7 @@ def systems_of(recipe: Recipe, model: str, card: ModelCard) -> tuple[System, ...
     if train.exists():
         rubrics = {name: load_rubric(name) for name in dict.fromkeys((*builtin_rubrics(), *card.rubrics))}
         systems.append(LinearTagger(partial(_rows, train, settings.tagger_examples), rubrics, recipe.seed))
-    return tuple(systems)
+    return (*systems, *linter_systems(against))
 
 
 def _rows(train: Path, most: int) -> list[Example]:

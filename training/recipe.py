@@ -92,6 +92,9 @@ class TrainRecipe(_Part):
     checkpoint_minutes: float = 10
 
 
+LinterName = Literal["proselint", "write-good", "textlint", "harper", "languagetool"]
+
+
 class EvaluateRecipe(_Part):
     drafts: Path = Field(default=Path("training/data/drafts-dev.jsonl"), description="drafts, labels and repairs")
     edits: Path = Field(default=Path("../shared/eval/tetra-dev.jsonl"), description="drafts with the places edited")
@@ -103,6 +106,7 @@ class EvaluateRecipe(_Part):
     extents: tuple[float, ...] = Field(default=(0.3, 0.5, 0.7), description="ways of growing spans to choose from")
     prompted: bool = Field(default=True, description="compare with the base under a prompt, without and with examples")
     shots: int = Field(default=4, ge=1, description="worked examples that the few-shot base is shown")
+    against: tuple[LinterName, ...] = Field(default=(), description="linters that read the same drafts")
     folds: int = Field(default=10, ge=2)
     shrinkage: float = Field(default=40.0, ge=0, description="labels that the pooled threshold counts for")
     resamples: int = Field(default=1000, ge=100)

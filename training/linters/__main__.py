@@ -1,0 +1,52 @@
+"""python -m training.linters {install,table,measure}"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import get_args
+
+from bwcoach.errors import BwcoachError
+from training.evaluate import evaluate_systems
+from training.evaluation_report import drafts_table
+from training.evaluation_sets import read_marked_drafts
+from training.linters import linter_systems
+from training.linters.npm_packages import installed
+from training.linters.rule_table import table_page
+from training.recipe import EvaluateRecipe, LinterName
+
+COULD_NOT_RUN = 2
+COMMANDS = {
+    "install": "install the linters from npm, at the versions of package-lock.json",
+    "table": "print which criterion each of their rules is about",
+    "measure": "print what they reach on drafts, without a model",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.linters", description="Linters to compare with.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, what in COMMANDS.items():
+        command = commands.add_parser(name, help=what)
+        if name == "measure":
+            command.add_argument("linters", nargs="+", choices=get_args(LinterName), metavar="LINTER")
+            command.add_argument("--drafts", type=Path, default=EvaluateRecipe().drafts, help="default: %(default)s")
+    options = parser.parse_args()
+    try:
+        match options.command:
+            case "install":
+                print(installed())
+            case "table":
+                print(table_page(), end="")
+            case "measure":
+                judged = evaluate_systems(linter_systems(options.linters), read_marked_drafts(options.drafts))
+                print(drafts_table([one.judgement for one in judged]))
+    except BwcoachError as error:
+        print(error, file=sys.stderr)
+        return COULD_NOT_RUN
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,8 +19,8 @@ from training.evaluation_report import Report, write_report
 from training.evaluation_sets import MarkedDraft, read_marked_drafts, read_pairs, sample_examples
 from training.examples import Example, read_examples
 from training.finding_density import Lift
-from training.linters import linter_systems
 from training.judgement import Judge, Judged, Judgement, PairJudgement
+from training.linters import linter_systems
 from training.perplexity import Perplexity, perplexity
 from training.pretrain import CURVE_FILE
 from training.recipe import EvaluateRecipe, Recipe
@@ -41,8 +41,9 @@ def evaluate(recipe: Recipe, model: str | None = None, against: Sequence[str] = 
     """Write report.json, report.md, scores.png and the predictions to runs/<name>/evaluate; gives that folder.
 
     Without a model named, what the recipe made is measured, and the thresholds, the extent and the precision that
-    were fitted go into its card; a model that is named is left as it is. What cannot be measured, for want of a file
-    or because the model refuses, is named in the report, and the rest is measured.
+    were fitted go into its card; a model that is named is left as it is. `against` names linters in place of the
+    recipe's. What cannot be measured, for want of a file or because the model refuses, is named in the report, and the
+    rest is measured.
     """
     folder, settings = recipe.folder / "evaluate", recipe.evaluate
     measured = model or str(made_by(recipe))

@@ -85,10 +85,13 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     monkeypatch.chdir(tmp_path)
     made = Recipe(name="test", evaluate=EvaluateRecipe(
         drafts=write_drafts(tmp_path / "drafts.jsonl"), edits=tmp_path / "edits.jsonl", pairs=tmp_path / "pairs.jsonl",
-        extents=(0.5,), folds=3, resamples=100, most_examples=4, prompted=False,
+        extents=(0.5,), folds=3, resamples=100, most_examples=5, most_fixes=4, prompted=False,
     ))  # fmt: skip
     write_examples(weak_examples(), made.folder / "data" / "train.jsonl")
-    write_examples(list(weak_examples())[:20], made.folder / "data" / "dev.jsonl")
+    kept = list(weak_examples())[:20]
+    held_out = [replace(e, provenance=replace(e.provenance, unseen=True)) for e in kept[:10]]
+    elsewhere = replace(kept[0], id="elsewhere", rubric="creative-writing", findings=())
+    write_examples([*held_out, *kept[10:], elsewhere], made.folder / "data" / "dev.jsonl")
     return made
 
 
@@ -220,7 +223,18 @@ def test_the_whole_stage(recipe: Recipe) -> None:
     assert f"`python -m training evaluate test --model {tiny_model()}`" in page
     assert all(str(path) in " ".join(told["missing"]) for path in (recipe.evaluate.edits, recipe.evaluate.pairs))
     assert set(told["examples"]) == {TUNED, "form matcher", "linear tagger"}
-    assert (folder / "scores.png").read_bytes().startswith(b"\x89PNG")
+    scrutiny = told["scrutiny"]
+    assert all(set(scrutiny[key]) == {TUNED, "linear tagger"} for key in ("calibration", "shortcuts", "false_alarms"))
+    assert set(scrutiny["shortcuts"][TUNED]) == {"shuffled words", "place alone"}
+    assert scrutiny["fixes"]["figures"]["all"]["places"] == recipe.evaluate.most_fixes
+    assert set(told["forms"]) == {"seen", "unseen"}
+    assert sum(told["forms"][which][TUNED]["scores"]["micro"]["labelled"] for which in ("seen", "unseen")) == sum(
+        len(example.findings) for example in sample_examples(recipe.folder / "data" / "dev.jsonl", 5)
+    )
+    assert set(scrutiny["two_rubrics"]) == {TUNED, "linear tagger"}
+    for name in ("scores", "reliability", "shortcuts", "false-alarms", "fixes"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert name == "scores" or f"({name}.png)" in page
     for name in told["judgements"]:
         assert f"| {name} |" in page
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from bwcoach.diagnosis import Finding
 from bwcoach.draft import Span
 from bwcoach.rubric import load_rubric
-from training.finding_density import Found, lift, per_thousand_words, share_denser, weighted_density
-from training.scoring import Reading, compare, macro, match, matches, measures, score, tally
+from training.evaluation_sets import MarkedDraft
+from training.finding_density import Found, human_lift, lift, per_thousand_words, share_denser, weighted_density
+from training.scoring import Reading, compare, macro, match, matches, measures, ratio, score, tally
 from training.thresholds import CANDIDATES, Thresholds, fit_thresholds
 
 
@@ -237,3 +238,31 @@ def test_an_edit_of_another_criterion_counts_only_where_any_will_do() -> None:
 
 def test_nothing_found_has_no_lift() -> None:
     assert lift([found("one two")], [[finding(0, 3)]], same_criterion=False).lift is None
+
+
+def test_a_ratio_is_of_sums_and_a_ratio_to_nothing_is_nought() -> None:
+    figure = ratio(np.asarray([[1, 2], [3, 8], [0, 0]]))
+    assert figure.value == 0.4
+    assert figure.low <= 0.4 <= figure.high
+    assert ratio(np.zeros((3, 2))).value == ratio(np.zeros((0, 2))).value == 0
+
+
+def voted(*votes: int) -> MarkedDraft:
+    """Ten words apart each, in a text of a thousand words."""
+    text = "word " * 1000
+    marks = tuple(finding(50 * n, 50 * n + 4) for n in range(len(votes)))
+    return MarkedDraft("a", "scientific-paper", text, marks, votes=votes)
+
+
+def test_editors_who_all_agree_have_the_lift_of_a_perfect_reader() -> None:
+    agreed = voted(*[3] * 20)
+    human = human_lift([agreed], same_criterion=True)
+    perfect = lift([found(agreed.text, *agreed.labels)], [agreed.labels], same_criterion=True)
+    assert (human.findings, human.at_places) == (60, 1)
+    assert human.lift == pytest.approx(perfect.lift, rel=0.05)
+
+
+def test_editors_who_never_agree_have_no_lift_and_pairs_have_their_share() -> None:
+    assert human_lift([voted(*[1] * 20)], same_criterion=True).at_places == 0
+    mixed = human_lift([voted(*[1] * 10, *[2] * 10)], same_criterion=True)
+    assert mixed.at_places == pytest.approx(20 / 30)

@@ -16,15 +16,24 @@ from bwcoach.models import CARD_FILE, ModelCard, card_for
 from bwcoach.rubric import builtin_rubrics, load_rubric
 from training.baselines import LinearTagger
 from training.evaluation_report import Report, write_report
-from training.evaluation_sets import MarkedDraft, read_marked_drafts, read_pairs, sample_examples
+from training.evaluation_sets import (
+    MarkedDraft,
+    read_marked_drafts,
+    read_pairs,
+    sample_examples,
+    under_two_rubrics,
+)
 from training.examples import Example, read_examples
-from training.finding_density import Lift
+from training.false_alarms import professional_prose
+from training.finding_density import Lift, human_lift
+from training.fix_quality import FixThreshold
 from training.judgement import Judge, Judged, Judgement, PairJudgement
 from training.linters import linter_systems
 from training.perplexity import Perplexity, perplexity
 from training.pretrain import CURVE_FILE
 from training.recipe import EvaluateRecipe, Recipe
 from training.scoring import compare
+from training.scrutiny import Texts, scrutinise
 from training.systems import CoachSystem, FormSystem, System
 from training.thresholds import Thresholds
 
@@ -34,6 +43,9 @@ SHIPPED = "tuned, thresholds of its card"
 DEFAULT_THRESHOLD = 0.5
 UNTUNED = "base under tags"
 PROMPTED = ("base, zero-shot", "base, few-shot")
+# Whose calibration, shortcuts and false alarms are looked at.
+SCRUTINISED = (TUNED, LinearTagger.name)
+HUMAN = "one editor against the others"
 T = TypeVar("T")
 
 
@@ -52,6 +64,10 @@ def evaluate(recipe: Recipe, model: str | None = None, against: Sequence[str] = 
     own = recipe.folder / "data" / f"{settings.examples}.jsonl"
     drafts = _read(settings.drafts, read_marked_drafts, missing)
     examples = _read(own, partial(sample_examples, most=settings.most_examples), missing)
+    shared = under_two_rubrics(own, settings.most_shared) if own.exists() else ()
+    if examples and not shared:
+        missing.append(f"{own}: no text stands there under two rubrics, so no answers were compared by rubric.")
+    prose = _prose(settings, {draft.rubric for draft in drafts}, recipe.seed, missing)
     edits = _read(settings.edits, read_marked_drafts, missing)
     pairs = _read(settings.pairs, read_pairs, missing)
     if not drafts:
@@ -62,6 +78,7 @@ def evaluate(recipe: Recipe, model: str | None = None, against: Sequence[str] = 
     on_examples: dict[str, Judgement] = {}
     at_edits: dict[str, dict[str, Lift]] = {}
     of_pairs: dict[str, dict[str, PairJudgement]] = {}
+    forms: dict[str, dict[str, Judgement]] = {}
     for system in systems:
         try:
             judged[system.name] = judge.drafts(system, drafts)
@@ -74,12 +91,25 @@ def evaluate(recipe: Recipe, model: str | None = None, against: Sequence[str] = 
                 if examples:
                     under = judge.drafts_under(system, system.name, examples, fitted)
                     on_examples[system.name] = under.judgement
+                    for which, seen in (("seen", True), ("unseen", False)):
+                        of_forms = [example for example in examples if example.seen is seen]
+                        if of_forms:
+                            under = judge.drafts_under(system, system.name, of_forms, fitted)
+                            forms.setdefault(which, {})[system.name] = under.judgement
                 if edits:
                     at_edits[system.name] = judge.edits(system, edits, fitted)
                 if pairs:
                     of_pairs[system.name] = judge.pairs(system, pairs, fitted)
         except BwcoachError as error:
             missing.append(f"{system.name} could not be measured further: {error}")
+    voted = [draft for draft in edits if len(draft.votes) == len(draft.labels)]
+    if any(draft.votes for draft in voted):
+        at_edits[HUMAN] = {
+            which: human_lift(voted, same_criterion=which == "same criterion")
+            for which in ("same criterion", "any criterion")
+        }
+    looked_at = [system for system in systems if system.name in SCRUTINISED and system.name in judged]
+    scrutiny = scrutinise(judge, looked_at, judged, Texts(drafts, examples, prose, shared))
     report = Report(
         command=" ".join(
             [f"python -m training evaluate {recipe.name}", *(["--model", model] if model else []),
@@ -92,12 +122,12 @@ def evaluate(recipe: Recipe, model: str | None = None, against: Sequence[str] = 
             name: compare(judged[TUNED].counted, other.counted, times=settings.resamples, seed=recipe.seed)
             for name, other in judged.items() if TUNED in judged and name not in (TUNED, SHIPPED)
         },
-        examples=on_examples, edits=at_edits, pairs=of_pairs, perplexity=_perplexity(recipe, missing),
-        missing=tuple(missing),
+        examples=on_examples, forms=forms, edits=at_edits, pairs=of_pairs, scrutiny=scrutiny,
+        perplexity=_perplexity(recipe, missing), missing=(*missing, *scrutiny.missing),
     )  # fmt: skip
     write_report(report, folder)
     if model is None and TUNED in judged:
-        _ship(card, judged[TUNED].judgement)
+        _ship(card, judged[TUNED].judgement, scrutiny.fixes.threshold if scrutiny.fixes else None)
     return folder
 
 
@@ -180,8 +210,21 @@ def _perplexity(recipe: Recipe, missing: list[str]) -> dict[str, dict[str, Perpl
     return measured
 
 
-def _ship(card: ModelCard, judgement: Judgement) -> None:
-    """Write what was fitted on all drafts, and the cross-fitted precision, into the model's card."""
+def _prose(
+    settings: EvaluateRecipe, rubrics: set[str], seed: int, missing: list[str]
+) -> tuple[MarkedDraft, ...]:
+    """Professional prose for the rubrics that there are drafts of."""
+    reader = partial(professional_prose, most=settings.most_prose, seed=seed)
+    return tuple(
+        passage
+        for name, corpus in settings.prose.items() if name in rubrics
+        for passage in _read(corpus, partial(reader, rubric=name), missing)
+    )
+
+
+def _ship(card: ModelCard, judgement: Judgement, fixes: FixThreshold | None) -> None:
+    """Write what was fitted on all drafts, the cross-fitted precision, and from which probability on fixes are
+    offered into the model's card."""
     path = card.folder / CARD_FILE
     told = yaml.safe_load(path.read_text(encoding="utf-8"))
     fitted = judgement.thresholds
@@ -189,6 +232,8 @@ def _ship(card: ModelCard, judgement: Judgement) -> None:
         criterion: fitted.criteria.get(criterion, fitted.pooled) for criterion in card.labels or fitted.criteria
     }
     told["extent"], told["precision"] = fitted.extent, round(judgement.scores.micro.precision.value, 3)
+    if fixes is not None:
+        told["fix_threshold"] = fixes.shipped
     part = path.with_suffix(".part")
     part.write_text(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), encoding="utf-8")
     part.replace(path)

@@ -14,14 +14,17 @@ from bwcoach.diagnosis import Finding
 from bwcoach.draft import Span
 from bwcoach.errors import ExamplesError
 from bwcoach.rubric import Rubric
-from training.examples import read_examples
+from training.examples import Example, read_examples
+from training.splits import seen
 
 
 @dataclass(frozen=True)
 class MarkedDraft:
     """A text under a rubric with every weakness marked, and, where there is one, the same text repaired.
 
-    In a text that is not `whole`, draft-scope criteria are neither marked nor judged.
+    In a text that is not `whole`, draft-scope criteria are neither marked nor judged. `writer` says in whose voice it
+    is, where that is known. `votes` says of each label how many editors set it, where several were asked. `seen` tells
+    our own weak examples whose ways of being weak were taught from the others; None where nothing is weak.
     """
 
     id: str
@@ -30,6 +33,9 @@ class MarkedDraft:
     labels: tuple[Finding, ...]
     revised: str | None = None
     whole: bool = True
+    writer: str = ""
+    votes: tuple[int, ...] = ()
+    seen: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,8 @@ class SentencePair:
 
 
 def read_marked_drafts(path: Path) -> tuple[MarkedDraft, ...]:
-    """JSONL rows {id, rubric, text, labels: [{start, end, criterion}], revised?}, offsets in code points."""
+    """JSONL rows {id, rubric, text, labels: [{start, end, criterion, votes?}], revised?, writer?}, offsets in code
+    points."""
     drafts = []
     for place, row in _rows(path, ("id", "rubric", "text")):
         try:
@@ -59,7 +66,11 @@ def read_marked_drafts(path: Path) -> tuple[MarkedDraft, ...]:
                     f"{place}: the label {label.span.start}-{label.span.end} lies outside its text of "
                     f"{len(row['text'])} characters."
                 )
-        drafts.append(MarkedDraft(row["id"], row["rubric"], row["text"], labels, row.get("revised")))
+        votes = tuple(int(label["votes"]) for label in row["labels"] if "votes" in label)
+        drafts.append(MarkedDraft(
+            row["id"], row["rubric"], row["text"], labels, row.get("revised"), writer=str(row.get("writer", "")),
+            votes=votes if len(votes) == len(labels) else (),
+        ))  # fmt: skip
     twice = [id for id, count in Counter(draft.id for draft in drafts).items() if count > 1]
     if twice:
         raise ExamplesError(f"{path}: the id {twice[0]} stands on more than one row; each draft needs its own.")
@@ -77,8 +88,25 @@ def sample_examples(path: Path, most: int) -> tuple[MarkedDraft, ...]:
     larger data set changes the sample little and its order in the file not at all."""
     examples = sorted(read_examples(path), key=lambda example: hashlib.sha256(example.id.encode()).digest())
     return tuple(
-        MarkedDraft(e.id, e.rubric, e.text, e.findings, e.repaired() if e.findings else None, e.whole)
+        MarkedDraft(
+            e.id, e.rubric, e.text, e.findings, e.repaired() if e.findings else None, e.whole,
+            seen=seen(e) if e.findings else None,
+        )
         for e in examples[:most]
+    )
+
+
+def under_two_rubrics(path: Path, most: int) -> tuple[tuple[MarkedDraft, ...], ...]:
+    """The texts that our own examples show under more than one rubric, with an example for each rubric; at most so
+    many texts, those of the lowest SHA-256."""
+    by_text: dict[str, dict[str, Example]] = {}
+    for example in read_examples(path):
+        by_text.setdefault(example.text, {}).setdefault(example.rubric, example)
+    shared = [text for text, examples in by_text.items() if len(examples) > 1]
+    shared.sort(key=lambda text: hashlib.sha256(text.encode()).digest())
+    return tuple(
+        tuple(MarkedDraft(e.id, e.rubric, e.text, e.findings, None, e.whole) for e in by_text[text].values())
+        for text in shared[:most]
     )
 
 

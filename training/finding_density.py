@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from bwcoach.diagnosis import Finding
 from bwcoach.rubric import Rubric
-from training.scoring import Estimate, estimate, resamples
+from training.evaluation_sets import MarkedDraft
+from training.scoring import Estimate, estimate, ratio, resamples
 
 SEVERITY_WEIGHTS = {"major": 2.0, "minor": 1.0}
 _WORD = re.compile(r"\S+")
@@ -32,10 +33,7 @@ class Found:
 
 def per_thousand_words(found: Sequence[Found], *, times: int = 1000, seed: int = 0) -> Estimate:
     """Findings per 1000 words of all texts together, with a bootstrap interval over texts."""
-    counts = np.asarray([[len(f.findings), f.words] for f in found], dtype=np.float64)
-    drawn = resamples(len(found), times, seed) @ counts
-    total = counts.sum(axis=0)
-    return estimate(1000 * total[0] / total[1], 1000 * drawn[:, 0] / drawn[:, 1])
+    return ratio(np.asarray([[1000 * len(f.findings), f.words] for f in found]), times=times, seed=seed)
 
 
 def density(found: Found) -> float:
@@ -97,8 +95,46 @@ def lift(found: Sequence[Found], places: Sequence[Sequence[Finding]], *, same_cr
     return Lift(count, hits / count, chance / count, hits / chance if chance else None)
 
 
+def human_lift(drafts: Sequence[MarkedDraft], *, same_criterion: bool, editors: int = 3) -> Lift:
+    """The lift of one editor judged against the others, by how many of them marked each place (a draft's `votes`).
+
+    Each mark is judged as a finding of the editor who made it. Who made which is not told, so a place counts for the
+    other editors with the chance that one of them is among its markers: surely for the mark itself where it has
+    another vote, 1 - (1 - (n - 1) / n)^votes for any other place, n being the number of editors.
+    """
+    hits, chance, count = 0.0, 0.0, 0
+    for draft in drafts:
+        words = np.asarray([word.span() for word in _WORD.finditer(draft.text)], dtype=np.int64).reshape(-1, 2)
+        shares = np.asarray([1 - (1 / editors) ** number for number in draft.votes])
+        marked = draft.labels
+        for i, (mark, number) in enumerate(zip(marked, draft.votes, strict=True)):
+            others = [j for j, p in enumerate(marked) if not same_criterion or p.criterion == mark.criterion]
+            spans = np.asarray([(marked[j].span.start, marked[j].span.end) for j in others], dtype=np.int64)
+            own = np.asarray([float(number > 1) if j == i else shares[j] for j in others])
+            here = np.asarray([[mark.span.start, mark.span.end]])
+            covered = (words[:, 0] < mark.span.end) & (words[:, 1] > mark.span.start)
+            length = max(1, int(covered.sum()))
+            anywhere = np.stack([words[: len(words) - length + 1, 0], words[length - 1 :, 1]], axis=1)
+            count += number
+            hits += number * float(_met(here, spans, own).mean())
+            chance += number * float(_met(anywhere, spans, shares[others]).mean())
+    if count == 0:
+        return Lift(0, 0.0, 0.0, None)
+    return Lift(count, hits / count, chance / count, hits / chance if chance else None)
+
+
+def _met(spans: NDArray[np.int64], places: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each of (spans, 2) the chance that a place that counts with its share lies there."""
+    return np.asarray(1 - np.prod(np.where(_overlapping(spans, places), 1 - shares[None, :], 1.0), axis=1))
+
+
 def _at_a_place(spans: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """For each of (spans, 2) whether one of (places, 2) overlaps it by at least half of the shorter one."""
+    """For each of (spans, 2) whether one of (places, 2) is there."""
+    return np.asarray(_overlapping(spans, places).any(axis=1))
+
+
+def _overlapping(spans: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(spans, places): whether they overlap by at least half of the shorter one."""
     overlap = np.minimum(spans[:, None, 1], places[None, :, 1]) - np.maximum(spans[:, None, 0], places[None, :, 0])
     shorter = np.minimum((spans[:, 1] - spans[:, 0])[:, None], (places[:, 1] - places[:, 0])[None, :])
-    return np.asarray(((overlap > 0) & (2 * overlap >= shorter)).any(axis=1))
+    return np.asarray((overlap > 0) & (2 * overlap >= shorter))

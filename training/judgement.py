@@ -46,10 +46,17 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Judged:
-    """A judgement with what further comparisons need."""
+    """A judgement with what further measures need.
+
+    `readings` are the drafts' findings under the thresholds of `fit` that never saw them, `repairs` (by the draft's
+    id) those in its repaired version under the same thresholds.
+    """
 
     judgement: Judgement
     counted: Tally
+    fit: Fit
+    readings: tuple[Reading, ...]
+    repairs: Mapping[str, Found]
 
 
 @dataclass(frozen=True)
@@ -83,10 +90,7 @@ class Judge:
 
     def edits(self, system: System, drafts: Sequence[MarkedDraft], fixed: Thresholds) -> dict[str, Lift]:
         """Lift over random places at edits of the finding's own criterion, and at edits of any."""
-        found = [
-            Found(draft.text, rubric(draft.rubric), fixed.shown(answer.findings))
-            for draft, answer in zip(drafts, self._ask(system, drafts, [fixed.extent])[fixed.extent], strict=True)
-        ]
+        found = self.shown(system, drafts, [fixed] * len(drafts))
         labels = [draft.labels for draft in drafts]
         return {
             "same criterion": lift(found, labels, same_criterion=True),
@@ -148,7 +152,22 @@ class Judge:
             1000 * seconds / sum(one.words for one in found.values()),
             fit.final,
         )  # fmt: skip
-        return Judged(judgement, counted)
+        return Judged(judgement, counted, fit, readings, mended)
+
+    def considered(self, system: System, drafts: Sequence[MarkedDraft], fit: Fit) -> tuple[Reading, ...]:
+        """All that was considered in each draft, its spans grown by the extent that was fitted without it."""
+        runs = self._runs(system, drafts, fit)
+        return tuple(runs[fit.by_draft[draft.id].extent][row] for row, draft in enumerate(drafts))
+
+    def shown(
+        self, system: System, drafts: Sequence[MarkedDraft], fixed: Sequence[Thresholds]
+    ) -> tuple[Found, ...]:
+        """What is shown in each text under thresholds that were settled before, one set a text."""
+        by_extent = self._ask(system, drafts, sorted({thresholds.extent for thresholds in fixed}))
+        return tuple(
+            Found(draft.text, rubric(draft.rubric), thresholds.shown(by_extent[thresholds.extent][row].findings))
+            for row, (draft, thresholds) in enumerate(zip(drafts, fixed, strict=True))
+        )
 
     def _runs(
         self, system: System, drafts: Sequence[MarkedDraft], fit: Fit | None = None

@@ -41,7 +41,7 @@ class Prediction:
 def predict(system: System, questions: Sequence[Question], file: Path | None = None) -> tuple[Prediction, ...]:
     """An answer to each question, in their order. Every answer is in `file` as soon as it is given, and one that is
     there is not asked for again, unless the system's fingerprint is another by now."""
-    kept = _opened(file, system) if file else {}
+    kept = dict(_from_line(line) for line in kept_lines(file, system)) if file else {}
     if any(question.key not in kept for question in questions):
         system.prepare()
     for question in questions:
@@ -56,8 +56,8 @@ def predict(system: System, questions: Sequence[Question], file: Path | None = N
     return tuple(kept[question.key] for question in questions)
 
 
-def _opened(file: Path, system: System) -> dict[str, Prediction]:
-    """The answers that a file keeps; the file is left whole, without those of another state of the system."""
+def kept_lines(file: Path, system: System) -> list[str]:
+    """The lines that a file keeps of this state of the system; the file is left with its head and these alone."""
     head = json.dumps({"system": system.name, "fingerprint": system.fingerprint}) + "\n"
     old = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
     # A line that was cut short by a kill has no line end.
@@ -67,7 +67,7 @@ def _opened(file: Path, system: System) -> dict[str, Prediction]:
         part = file.with_suffix(".part")
         part.write_text("".join([head, *good]), encoding="utf-8")
         part.replace(file)
-    return dict(_from_line(line) for line in good)
+    return good
 
 
 def _to_line(question: Question, prediction: Prediction) -> str:

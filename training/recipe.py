@@ -56,9 +56,26 @@ class GenerateRecipe(_Part):
     rubrics: tuple[str, ...] = ("position-paper", "scientific-paper", "creative-writing")
     authored: Path | None = Field(default=None, description="the folder of the authored edits-* and marked-* files")
     authored_versions: int = Field(default=4, ge=1, description="how many versions of each authored passage")
-    texts: dict[str, Path] = Field(default={}, description="good prose for the rule injectors, by rubric")
-    rules_per_criterion: int = Field(default=0, ge=0, description="injections by rules of each rubric's criterion")
-    clean_share: float = Field(default=0.4, ge=0, le=0.5, description="of the rules' rows, how many are good")
+    authored_whole_versions: int | None = Field(
+        default=None, ge=1, description="the same for whole essays and scenes, which alone show a draft's weaknesses"
+    )
+    texts: dict[str, Path] = Field(default={}, description="good prose for rules and a prompted model, by rubric")
+    rules_per_criterion: int = Field(
+        default=0, ge=0, description="about how many injections by rules train gets of each rubric's criterion"
+    )
+    generator: str | None = Field(default=None, description="the model that follows the rubrics' injection prompts")
+    second_reader: str | None = Field(default=None, description="a model that has to find what the generator planted")
+    prompted_per_criterion: int = Field(default=0, ge=0, description="the same number for the generator")
+    clean_share: float = Field(default=0.4, ge=0, le=0.5, description="of the rows from `texts`, how many are good")
+    harmless_share: float = Field(default=0.3, ge=0, le=1, description="of the rules' rows, the harmlessly edited ones")
+    also_read: dict[str, tuple[str, ...]] = Field(
+        default={}, description="rubrics under which some texts of a rubric are read as well"
+    )
+    genre_share: float = Field(default=0.1, ge=0, le=1, description="of the passages made weak, how many are so read")
+    held_out_forms: float = Field(default=0.1, ge=0, lt=1, description="of the listed forms, how many train never has")
+    held_out_injector: str | None = Field(
+        default=None, description="the one that train never has: authored, prompted, or an operation as its forms begin"
+    )
     kept_apart: tuple[Path, ...] = Field(default=(), description="evaluation files that no example shares text with")
 
 
@@ -106,6 +123,17 @@ class EvaluateRecipe(_Part):
     extents: tuple[float, ...] = Field(default=(0.3, 0.5, 0.7), description="ways of growing spans to choose from")
     prompted: bool = Field(default=True, description="compare with the base under a prompt, without and with examples")
     shots: int = Field(default=4, ge=1, description="worked examples that the few-shot base is shown")
+    prose: dict[str, Path] = Field(
+        default={
+            "position-paper": Path("../shared/corpora/position.jsonl.zst"),
+            "scientific-paper": Path("../shared/corpora/science.jsonl.zst"),
+            "creative-writing": Path("../shared/corpora/creative.jsonl.zst"),
+        },
+        description="corpora by rubric; in passages of their test split every finding is a false alarm",
+    )
+    most_prose: int = Field(default=40, ge=1, description="passages of each of these corpora")
+    most_shared: int = Field(default=40, ge=1, description="texts of our own that stand under two rubrics")
+    most_fixes: int = Field(default=60, ge=1, description="fixes that are asked for; each is generated")
     against: tuple[LinterName, ...] = Field(default=(), description="linters that read the same drafts")
     folds: int = Field(default=10, ge=2)
     shrinkage: float = Field(default=40.0, ge=0, description="labels that the pooled threshold counts for")

@@ -145,6 +145,20 @@ def estimate(value: float, resampled: NDArray[np.float64]) -> Estimate:
     return Estimate(float(value), float(low), float(high))
 
 
+def ratio(parts: NDArray[Any], *, times: int = 1000, seed: int = 0) -> Estimate:
+    """The sum of (drafts, 2) `parts`' first column over that of the second, with a bootstrap interval over drafts.
+
+    A resample whose second column adds up to nothing has no say; where all do, the figure is 0.
+    """
+    counts = np.asarray(parts, dtype=np.float64).reshape(-1, 2)
+    total = counts.sum(axis=0)
+    if not total[1]:
+        return Estimate(0.0, 0.0, 0.0)
+    drawn = resamples(len(counts), times, seed) @ counts
+    drawn = drawn[drawn[:, 1] > 0]
+    return estimate(total[0] / total[1], drawn[:, 0] / drawn[:, 1])
+
+
 def score(counted: Tally, *, times: int = 1000, seed: int = 0) -> Scores:
     """Measures with percentile bootstrap intervals over drafts (Efron and Tibshirani 1993, chapter 13)."""
     total = counted.counts.sum(axis=0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 
 from training.corpus import Split, split_of
 from training.examples import Example
-from training.injectors.forms import form_lists
+from training.injectors.forms import form_lists, load_forms
 
 _HELD_OUT = 4
 
@@ -30,8 +31,7 @@ def form_held_out(form: str, share: float) -> bool:
     Only forms of a list are: a list has so many that what is left teaches its criterion. An operation is one form or
     a few, and is held out by name as a whole injector; an authored edit is a form that no other passage has.
     """
-    rule, _, words = form.partition("/")
-    if not words or rule not in form_lists():
+    if form not in _listed(form.partition("/")[0]):
         return False
     return int.from_bytes(hashlib.sha256(f"form:{form}".encode()).digest()[:4], "big") < share * 2**32
 
@@ -57,3 +57,11 @@ def seen(example: Example) -> bool:
     Clean examples are seen. In train every example is.
     """
     return not example.provenance.unseen
+
+
+@cache
+def _listed(rule: str) -> frozenset[str]:
+    if rule not in form_lists():
+        return frozenset()
+    forms = load_forms(rule)
+    return frozenset([*(form.id for form in forms.forms), *(f"{rule}/{opener}" for opener in forms.openers)])

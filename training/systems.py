@@ -65,7 +65,9 @@ class CoachSystem:
 
     @cached_property
     def fingerprint(self) -> str:
-        told = self.card.model_dump_json(exclude={"description", "thresholds", "extent", "precision", "folder"})
+        told = self.card.model_dump_json(
+            exclude={"description", "thresholds", "extent", "precision", "fix_threshold", "folder"}
+        )
         files = [_state(self.card, file) for file in (self.card.base, self.card.adapter) if file is not None]
         return hashlib.sha256(repr((told, files, self.tuned)).encode()).hexdigest()[:16]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bwcoach.diagnosis import Finding
@@ -52,13 +53,27 @@ def changed(match: re.Match[str], worse: str, criterion: str, form: str, mark: s
 
 
 def weaken(passage: Example, edit: Edit, injector: str) -> Example:
-    """The passage with the edit made and its finding added.
+    """The passage with the edit made and its finding added to those that it had (see moved_findings)."""
+    mark = Finding(_moved(edit.mark, edit.span.start), edit.criterion, fix=edit.fix)
+    origin = passage.provenance
+    if injector not in origin.injectors:
+        origin = replace(origin, injectors=(*origin.injectors, injector))
+    return replace(
+        passage,
+        text=passage.text[: edit.span.start] + edit.replacement + passage.text[edit.span.end :],
+        findings=_in_order((mark, *moved_findings(passage, edit))),
+        provenance=replace(origin, forms=(*origin.forms, edit.form)),
+    )
 
-    Findings after the edit move with their words. One that the edit cuts into is found again inside the
-    replacement, or goes where its words are no longer there exactly once.
+
+def moved_findings(passage: Example, edit: Edit) -> tuple[Finding, ...]:
+    """The passage's findings where they are after the edit.
+
+    Those after it move with their words. One that the edit cuts into is found again inside the replacement, or goes
+    where its words are no longer there exactly once.
     """
     shift = len(edit.replacement) - len(edit.span)
-    findings = [Finding(_moved(edit.mark, edit.span.start), edit.criterion, fix=edit.fix)]
+    findings = []
     for finding in passage.findings:
         if finding.span.end <= edit.span.start:
             findings.append(finding)
@@ -69,15 +84,11 @@ def weaken(passage: Example, edit: Edit, injector: str) -> Example:
             if edit.replacement.count(quote) == 1:
                 start = edit.span.start + edit.replacement.index(quote)
                 findings.append(replace(finding, span=Span(start, start + len(quote))))
-    origin = passage.provenance
-    if injector not in origin.injectors:
-        origin = replace(origin, injectors=(*origin.injectors, injector))
-    return replace(
-        passage,
-        text=passage.text[: edit.span.start] + edit.replacement + passage.text[edit.span.end :],
-        findings=tuple(sorted(findings, key=lambda f: (f.span.start, -f.span.end, f.criterion))),
-        provenance=replace(origin, forms=(*origin.forms, edit.form)),
-    )
+    return _in_order(findings)
+
+
+def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda f: (f.span.start, -f.span.end, f.criterion)))
 
 
 def _moved(span: Span, by: int) -> Span:

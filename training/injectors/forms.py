@@ -1,12 +1,12 @@
 """Lists of forms: patterns of good words, each with what a weak writer would have put there.
 
-A list is a YAML file of `replace` lines ("now -> at this point in time | at the present moment"), of `at_clause_end`
-lines that hold only before a stop or "and", of `open` lines that are put before a sentence, and of `lookalike` lines
+A list is a YAML file of `replace` lines ("now -> at this point in time | at the present moment"), of lines that hold
+only before certain words (see `_AFTER`), of `open` lines that are put before a sentence, and of `lookalike` lines
 whose weak words are right elsewhere, so that they can be planted but not searched for. In a pattern
     <decide>   is any form of the verb; a verb in < > on the weak side takes the same form
     {w} {adj} {noun} {plural} {number}  is one word of that kind, and the same word on the weak side
     {det} {them} is an article or a possessive, a pronoun as object
-    {s}        is a word that a clause begins with, {who} a pronoun or a name
+    {s} {p}    is a word that a clause begins with, a pronoun that it does; {who} a pronoun or a name
     {singular} on the weak side is the singular of {plural}
     ^          at the front binds the pattern to the beginning of a sentence
     [ ]        on the weak side holds what a coach marks, where that is not all of it
@@ -15,17 +15,19 @@ whose weak words are right elsewhere, so that they can be planted but not search
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from itertools import chain
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import yaml
 
 from bwcoach.draft import Span
 from training.injectors.edit import Edit, fix_for
-from training.injectors.inflection import inflected, is_adjective, is_noun, singular, verb_forms, with_article
+from training.injectors.inflection import inflected, is_adjective, is_noun, is_verb_only, singular, verb_forms, with_article
 
 FORMS = Path(__file__).parent.parent / "data" / "forms"
 
@@ -34,6 +36,7 @@ _WORD = re.compile(r"\w+(?:[’'-]\w+)*")
 _CLASSES: dict[str, str] = {
     "w": r"(?!not\b)[a-z]+", "adj": r"[a-z]+", "noun": r"[a-z]+", "plural": r"[a-z]+",
     "s": r"(?:it|he|she|they|we|you|I|the|this|these|those|there|a|an|our|their|his|her|its|many|some|most)",
+    "p": r"(?:it|he|she|they|we|you|I|there)",
     "det": r"(?:the|a|an|his|her|their|my|its)",
     "them": r"(?:him|it|them|me|us)",
     "who": r"(?:[Hh]e|[Ss]he|(?!They|We|You|The|It|These|Those)[A-Z][a-z]+)",
@@ -45,7 +48,22 @@ _KINDS: dict[str, Callable[[str], bool]] = {
     "noun": is_noun,
     "plural": lambda word: singular(word) is not None,
 }
-_CLAUSE_END = r"(?=[.,;:!?]| and\b| as\b| when\b)"
+SMALL_WORDS = (
+    "about|across|after|against|along|among|and|around|as|at|because|before|behind|beside|between|beyond|but|by|down|"
+    "during|for|from|if|in|inside|into|near|of|off|on|onto|or|out|outside|over|past|round|since|so|than|that|through|"
+    "till|to|toward|towards|under|until|up|upon|when|where|while|who|which|with|within|without"
+)
+_SMALL_WORD_SET = frozenset(SMALL_WORDS.split("|"))
+# What a line's pattern has to stand before, by the part of the list that holds the line.
+_AFTER = {
+    "replace": "",
+    "lookalike": "",
+    "at_clause_end": r"(?=[.;:!?]|, (?!and [a-z]+[.,])| and (?:he|she|it|they|we|I|the|a|then|[a-z]+ed)\b| as (?:he|she|they|if)\b| when\b)",
+    "at_phrase_end": rf"(?=[.,;:!?—]| (?!(?:of|that|which|who)\b)(?:{SMALL_WORDS})\b)",
+    "before_object": rf"(?= (?!(?:{SMALL_WORDS}|using|via|is|are|was|were|be|been|how|why|whether|what|not|only|[a-z]+ly)\b)"
+                     r"[A-Za-z])",
+    "without_object": rf"(?=[.,;:!?—]| (?:{SMALL_WORDS})\b)(?! [a-z]+ly\b)",
+}  # fmt: skip
 # What stands before a word that is a verb in that form and not a noun or an adjective.
 _BEFORE_VERB = frozenset(
     {"to", "will", "would", "can", "could", "may", "might", "must", "should", "not", "we", "they", "i", "you", "who",
@@ -57,10 +75,34 @@ _BEFORE_THIRD_PERSON = frozenset(
 _NOT_BEFORE_VERB = frozenset(
     {"the", "a", "an", "his", "her", "its", "their", "my", "our", "your", "this", "these", "those", "of"}
 )
-_INSIDE_A_FIGURE = frozenset("–—-−/.,")
+_BEFORE_ADVERB = frozenset(
+    {"be", "is", "are", "was", "were", "been", "being", "am", "get", "gets", "got", "when", "if", "as", "than", "once"}
+)
+_ADVERBS = frozenset(
+    {"also", "then", "now", "only", "just", "never", "always", "still", "not", "often", "already", "first", "further"}
+)
+_PREPOSITIONS = frozenset(
+    {"through", "with", "for", "by", "in", "on", "at", "from", "into", "of", "to", "without", "about", "between", "under",
+     "and", "or", "more", "most", "less", "very", "new", "highly", "any", "no", "some", "all", "other", "such"}
+)
+_DEGREES = frozenset(
+    {"very", "more", "most", "so", "too", "as", "less", "rather", "quite", "how", "equally", "least", "almost"}
+)
+# After these "if" and "when" belong to what comes before them.
+_BEFORE_OTHER_IF = frozenset(
+    {"as", "even", "only", "see", "know", "wonder", "ask", "asked", "wondered", "tell", "what", "sure", "or", "and"}
+)
+_BESIDE_NUMBER = frozenset(
+    {"nearly", "almost", "over", "under", "about", "perhaps", "exactly", "just", "only", "to", "than", "another", "next",
+     "last", "past", "first", "all", "the", "these", "those", "his", "her", "their", "our", "its", "or", "between", "and",
+     "approximately", "around", "some", "hundred", "thousand", "least", "most", "every", "aged", "age"}
+)
+_INSIDE_A_FIGURE = frozenset("–—-−/.,^×∼~≥≤<>±$£€#§=")
 _DETERMINERS = frozenset(
     {"the", "a", "an", "some", "certain", "various", "all", "every", "each", "many", "something", "no", "several",
-     "positive", "numerous", "lots", "plenty", "quite", "few", "very", "repeatedly"}
+     "positive", "numerous", "lots", "plenty", "quite", "few", "very", "repeatedly", "what", "people", "places", "drink",
+     "stuff", "issues", "difficulties", "flowers", "trees", "bloated", "corporate", "petty", "self-serving", "greedy",
+     "jumped-up", "armchair", "professional", "so-called", "self-appointed", "careerist", "crooks", "desk-bound"}
 )
 _NOT_BEFORE_DETERMINER = frozenset(
     {"all", "about", "than", "only", "to", "at", "approximately", "first", "last", "past"}
@@ -74,6 +116,9 @@ _SLOT_KEYS = {
     "who": frozenset({_NAME, "he", "she"}),
     "number": frozenset({_FIGURE, *re.findall("[a-z]+", _CLASSES["number"])}),
 }
+# Sentences that have an opener, or no claim of their own to put one before.
+_OPENED = re.compile(r"It \w+ (?:\w+ )?(?:\w+ )?that\b|(?:This|That) is (?:because|why)|There is no|The fact|In (?:addition|short|fact)")
+_MUCH = re.compile(r"great|large|lots|many|numerous|plenty|sizeable|sizable|considerable|fair|substantial|very|wide|big|long")
 # Words that a sentence begins with and that are small inside one.
 SMALL = frozenset(
     {"The", "This", "These", "That", "Those", "It", "In", "On", "At", "We", "You", "They", "He", "She", "There", "A",
@@ -97,9 +142,13 @@ class Form:
 
     def edit(self, text: str, match: re.Match[str], criterion: str) -> Edit | None:
         """The edit at a place where `better` matches; None where the words there do not fit after all."""
-        if text[match.start() - 1 : match.start()] in _INSIDE_A_FIGURE:
+        if _out_of_place(text, match):
+            return None
+        if found_twice(text, match.end(), self.worse) or _asks(match[0]):
             return None
         slots = {name: word for name, word in match.groupdict().items() if word is not None}
+        if "number" in slots and _miscounted(slots["number"], self.worse):
+            return None
         if any(not _KINDS[kind](slots[kind]) for kind in self.kinds):
             return None
         tag = self._tag(text, match) if self.lemma else ""
@@ -114,17 +163,28 @@ class Form:
             worse = worse[0].upper() + worse[1:]
         if worse == found or article_clash(text, match.start(), found, worse) or _piled(text, match.start(), worse):
             return None
+        if _graded(text, match.start(), found, worse):
+            return None
         return Edit(Span(*match.span()), worse, mark, criterion, fix_for(found, worse, mark), self.id)
 
     def _tag(self, text: str, match: re.Match[str]) -> str | None:
         """The form in which the verb stands at the place; None where it does not look like a verb there."""
         tag = verb_forms(self.lemma or "")[match["verb"].lower()]
-        words = _WORD.findall(text[max(0, match.start("verb") - 30) : match.start("verb")])
-        before = words[-1].lower() if words else ""
+        before = word_before(text, match.start("verb"))
         wanted = {"VB": _BEFORE_VERB, "VBZ": _BEFORE_THIRD_PERSON}.get(tag)
         if before in _NOT_BEFORE_VERB or (wanted is not None and before not in wanted):
             return None
-        return "VBN" if tag == "VBD" and before in _BEFORE_PARTICIPLE else tag
+        if tag in ("VBD", "VBN"):
+            before = word_before(text, match.start("verb"), over_adverbs=True)
+            if before in _PREPOSITIONS or before.endswith("ly") or before in _BEFORE_ADVERB - _BEFORE_PARTICIPLE:
+                return None
+            return self._participle(before) if before in _BEFORE_PARTICIPLE else tag
+        return tag
+
+    @staticmethod
+    def _participle(before: str) -> str | None:
+        """A participle after "have"; after "be" it is a passive, which no other verb takes over."""
+        return "VBN" if before in ("have", "has", "had", "having") else None
 
     def _rendered(self, slots: dict[str, str], tag: str) -> str:
         if "plural" in slots:
@@ -144,11 +204,19 @@ class FormList:
     weak: tuple[str, ...]
     """The weak sides that are weak wherever they stand, openers among them."""
 
+    @cached_property
+    def _index(self) -> dict[str, tuple[Form, ...]]:
+        index: dict[str, list[Form]] = {}
+        for form in self.forms:
+            for key in form.keys:
+                index.setdefault(key, []).append(form)
+        return {key: tuple(forms) for key, forms in index.items()}
+
     def edits(self, text: str, criterion: str, rng: Random) -> Iterator[Edit]:
-        """Every edit that could be made to the text; of the openers a random one a sentence."""
-        index = _index(self.name)
+        """Every edit that could be made to the text; an opener before one sentence at most."""
+        index, openable = self._index, []
         for word in _WORD.finditer(text):
-            starts = starts_sentence(text, word.start())
+            starts = word[0][0].isupper() and starts_sentence(text, word.start())
             kind = _NAME if word[0][0].isupper() else _FIGURE if word[0][0].isdigit() else ""
             for form in (*index.get(word[0].lower(), ()), *index.get(kind, ())):
                 if form.at_start and not starts:
@@ -156,20 +224,47 @@ class FormList:
                 match = form.better.match(text, word.start())
                 if match and (edit := form.edit(text, match, criterion)):
                     yield edit
-            if starts and self.openers and word[0] in SMALL and is_statement(text, word.start()):
+            if starts and self.openers and word[0] in SMALL:
+                openable.append(word)
+        if openable:
+            word = rng.choice(openable)
+            if is_statement(text, word.start()) and not _OPENED.match(text, word.start()):
                 yield opened(word, rng.choice(self.openers), criterion, f"{self.name}/")
 
 
 @cache
 def load_forms(name: str) -> FormList:
     """The list of that name in training/data/forms."""
-    data = yaml.safe_load((FORMS / f"{name}.yaml").read_text(encoding="utf-8"))
-    listed = [_form(name, line, worse) for line, worse in _lines(data.get("replace", ()))]
-    listed += [_form(name, line, worse, _CLAUSE_END) for line, worse in _lines(data.get("at_clause_end", ()))]
-    alike = [_form(name, line, worse) for line, worse in _lines(data.get("lookalike", ()))]
+    data = words_of(name)
+    parts = {part: tuple(forms_of(name, data.get(part, ()), part)) for part in _AFTER}
+    alike = parts.pop("lookalike")
+    listed = tuple(chain.from_iterable(parts.values()))
     openers = tuple(data.get("open", ()))
-    weak = dict.fromkeys([*(form.worse for form in listed), *openers, *data.get("perceptions", ())])
+    weak = dict.fromkeys([*(form.worse for form in listed), *openers, *_planted(data)])
     return FormList(name, (*listed, *alike), openers, tuple(weak))
+
+
+def forms_of(name: str, lines: Iterable[str], part: str = "replace") -> Iterator[Form]:
+    """The forms that lines of that part of a list hold."""
+    for better, worse in _lines(lines):
+        yield _form(name, better, worse, _AFTER[part])
+
+
+def _planted(data: dict[str, Any]) -> Iterator[str]:
+    """The weak words of lists that operations plant."""
+    for key in ("seen", "heard", "felt", "thought", "claims"):
+        yield from data.get(key, ())
+    for feeling in data.get("feelings", ()):
+        yield from feeling["named"]
+    for kind in data.get("kinds", {}).values():
+        yield from (*kind["piles"], *kind["tails"]) if isinstance(kind, dict) else ()
+
+
+@cache
+def words_of(name: str) -> dict[str, Any]:
+    """Everything that the list of that name holds, as it stands in its file."""
+    data: dict[str, Any] = yaml.safe_load((FORMS / f"{name}.yaml").read_text(encoding="utf-8"))
+    return data
 
 
 @cache
@@ -200,16 +295,7 @@ def weak_pattern(worse: str) -> re.Pattern[str]:
     return re.compile(rf"\b{pattern}(?!\w)", re.IGNORECASE)
 
 
-@cache
-def _index(name: str) -> dict[str, tuple[Form, ...]]:
-    index: dict[str, list[Form]] = {}
-    for form in load_forms(name).forms:
-        for key in form.keys:
-            index.setdefault(key, []).append(form)
-    return {key: tuple(forms) for key, forms in index.items()}
-
-
-def _lines(lines: list[str]) -> Iterator[tuple[str, str]]:
+def _lines(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     for line in lines:
         betters, _, worse = line.partition(" -> ")
         for better in betters.split(" | "):
@@ -259,6 +345,59 @@ def starts_sentence(text: str, start: int) -> bool:
     return start == 0 or bool(re.search(r"(?:[.!?][)”\"]? |\n)$", text[max(0, start - 4) : start]))
 
 
+def word_before(text: str, start: int, *, over_adverbs: bool = False) -> str:
+    """The last word before the place, in small letters; `over_adverbs`: what such words between it and a verb hide."""
+    words = [word.lower() for word in _WORD.findall(text[max(0, start - 40) : start])]
+    while over_adverbs and words and words[-1] in _ADVERBS:
+        words.pop()
+    return words[-1] if words else ""
+
+
+def _out_of_place(text: str, match: re.Match[str]) -> bool:
+    """Whether what stands before the match makes it part of a figure, of a tag after speech or of another phrase."""
+    start, found = match.start(), match[0]
+    before = re.search(r"([\w’']+) $", text[max(0, start - 20) : start])
+    word = before[1].lower() if before else ""
+    if text[start - 1 : start] in _INSIDE_A_FIGURE or text[max(0, start - 2) : start - 1] in _INSIDE_A_FIGURE - {".", ","}:
+        return True
+    if match.groupdict().get("number") == found.split()[0].split("%")[0].split("-")[0]:
+        following = text[match.end() : match.end() + 10]
+        if word in _BESIDE_NUMBER or word.isdigit() or re.match(r",? (?:\d|and \d|or |old\b|of age|late)", following):
+            return True
+    if found[0].isupper() and found.split()[0] != "I" and not (match.groupdict().get("who") or starts_sentence(text, start)):
+        return True
+    if found.startswith(("if ", "when ")) and word in _BEFORE_OTHER_IF:
+        return True
+    return found.isupper() and len(found) > 1 or bool(re.search(r"[,?!—-][”\"’'] $", text[max(0, start - 3) : start]))
+
+
+def found_twice(text: str, end: int, worse: str) -> bool:
+    """Whether the comma that the weak words end in would stand before another stop."""
+    return worse.endswith(",") and text[end : end + 1] in set(",.;:!?")
+
+
+def _asks(found: str) -> bool:
+    return found in ("Can", "Should", "Will", "Must", "May", "Would", "Could")
+
+
+def _miscounted(number: str, worse: str) -> bool:
+    """Whether so small a number would never be called so much."""
+    few = {"two": 2.0, "three": 3.0, "four": 4.0}.get(number)
+    count = few or float(re.sub(r"[^\d.]", "", number) or 9) if few or number[0].isdigit() else 9.0
+    return count < 2 or (count < 5 and bool(_MUCH.search(worse)))
+
+
+def _graded(text: str, start: int, found: str, worse: str) -> bool:
+    """Whether a word of degree that stands before the place no longer fits what follows it."""
+    before = re.search(r"([\w’']+) $", text[max(0, start - 20) : start])
+    if not before or not (before[1].lower() in _DEGREES | {"not"} or before[1].endswith("ly")):
+        return False
+    first = worse.split()[0].lower()
+    if found.endswith("ly") and (before[1].lower() in _DEGREES or before[1] == "not"):
+        return True
+    return is_adjective(found.lower()) or first.endswith("ly") or first in ("a", "an", "the", "in", "at", "on", "no")
+
+
 def article_clash(text: str, start: int, found: str, worse: str) -> bool:
     """Whether an article that stands before the place would no longer fit."""
     before = re.search(r"\b(an?) $", text[max(0, start - 4) : start], re.IGNORECASE)
@@ -269,6 +408,10 @@ def _piled(text: str, start: int, worse: str) -> bool:
     """Whether the weak words begin with a determiner of their own after another one, or after an adjective."""
     if worse.split()[0].lower() not in _DETERMINERS:
         return False
-    before = re.search(r"([A-Za-z]+) $", text[max(0, start - 20) : start])
-    word = before[1].lower() if before else "of"
-    return word != "of" and (word in _NOT_BEFORE_VERB | _NOT_BEFORE_DETERMINER or is_adjective(word))
+    before = re.search(r"([A-Za-z]+) $", text[max(0, start - 30) : start])
+    if before:
+        small = before[1].lower()
+        return (
+            small in _NOT_BEFORE_VERB | _NOT_BEFORE_DETERMINER - {"to"} and small != "of"
+        ) or not (small in _SMALL_WORD_SET or is_verb_only(small))
+    return False

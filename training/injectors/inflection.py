@@ -32,7 +32,7 @@ def inflected(lemma: str, tag: str) -> str:
     """A verb in the form that the tag names: "make", "VBD" gives "made"."""
     if lemma == "be":
         return {"VB": "be", "VBP": "are", "VBZ": "is", "VBD": "was", "VBN": "been", "VBG": "being"}[tag]
-    return str(lemminflect.getInflection(lemma, tag)[0])
+    return "got" if (lemma, tag) == ("get", "VBN") else str(lemminflect.getInflection(lemma, tag)[0])
 
 
 @cache
@@ -63,6 +63,12 @@ def is_noun(word: str) -> bool:
     """Whether the word can be a singular noun and cannot be an adjective or a participle."""
     lemmas = lemminflect.getAllLemmas(word)
     return word in lemmas.get("NOUN", ()) and "ADJ" not in lemmas and not word.endswith("ing")
+
+
+@cache
+def is_verb_only(word: str) -> bool:
+    """Whether the word can be a verb and nothing else ("gives", "become")."""
+    return bool(lemminflect.getAllLemmas(word)) and not set(lemminflect.getAllLemmas(word)) - {"VERB", "AUX"}
 
 
 def with_article(phrase: str) -> str:

@@ -16,8 +16,8 @@ from training.injectors.operations import OPERATIONS
 GENERATOR = "rules"
 # Weaknesses of the telling, which a person in the story may well speak with.
 _NARRATIVE = frozenset(
-    {"adverb-overuse", "cliche", "filter-words", "passive-voice", "purple-prose", "telling", "tense-shift",
-     "vague-language"}
+    {"adverb-overuse", "cliche", "filter-words", "monotony", "passive-voice", "purple-prose", "repetition", "telling",
+     "tense-shift", "vague-language"}
 )
 _SPEECH = re.compile(r"“[^”\n]*”?|\"[^\"\n]*\"?")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -40,12 +41,24 @@ def main() -> int:
             case "table":
                 print(table_page(), end="")
             case "measure":
-                judged = evaluate_systems(linter_systems(options.linters), read_marked_drafts(options.drafts))
-                print(drafts_table([one.judgement for one in judged]))
+                return _measure(options.linters, options.drafts)
     except BwcoachError as error:
         print(error, file=sys.stderr)
         return COULD_NOT_RUN
     return 0
+
+
+def _measure(names: Sequence[str], path: Path) -> int:
+    """Those that can be had are measured, and the others said to be missing."""
+    drafts, judged, status = read_marked_drafts(path), [], 0
+    for system in linter_systems(names):
+        try:
+            judged += evaluate_systems([system], drafts)
+        except BwcoachError as error:
+            print(f"{system.name}: {error}", file=sys.stderr)
+            status = COULD_NOT_RUN
+    print(drafts_table([one.judgement for one in judged]))
+    return status
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tempfile
 import threading
@@ -18,6 +19,7 @@ from training.linters.npm_packages import HERE, LOCK, installed, program
 from training.linters.rule_table import Complaint
 
 LONGEST_ANSWER_S = 120.0
+_ERROR = re.compile(r"\w*Error\b.*:")
 
 
 @dataclass
@@ -98,13 +100,13 @@ class NodeProcess:
         return answer
 
     def end(self) -> str:
-        """Stop it; gives the line of its last words that names an error, or else the last."""
+        """Stop it; gives the line of its last words that begins with an error's name, or else the last."""
         self._process.kill()
         self._process.wait()
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors.read().splitlines() if line.strip()]
         self.ended()
-        return next((line for line in lines if "Error" in line), lines[-1] if lines else "")[:300]
+        return next((line for line in lines if _ERROR.match(line)), lines[-1] if lines else "")[:300]
 
 
 def _end(process: subprocess.Popen[str], errors: IO[str]) -> None:

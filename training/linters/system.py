@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from bwcoach.diagnosis import Finding, in_text_order
 from bwcoach.rubric import Rubric
 from training.linters.rule_table import RULES, Complaint, entry
 from training.systems import Answer
+
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class Linter(Protocol):
@@ -50,7 +53,8 @@ class LinterSystem:
     def find(self, text: str, rubric: Rubric, extent: float) -> Answer:
         """Where several rules say the same of overlapping words, the longest stand for them all."""
         found = []
-        for complaint in self.linter.complaints(text):
+        # Half a surrogate pair is no text to most linters; another character stands in for it.
+        for complaint in self.linter.complaints(_HALF_A_CHARACTER.sub("\ufffd", text)):
             known = entry(self.name, complaint.rule, complaint.span.quote(text))
             criterion = known.criterion(rubric) if known else None
             if criterion:

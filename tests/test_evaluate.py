@@ -229,7 +229,7 @@ def test_the_whole_stage(recipe: Recipe) -> None:
     assert scrutiny["fixes"]["figures"]["all"]["places"] == recipe.evaluate.most_fixes
     assert set(told["forms"]) == {"seen", "unseen"}
     assert sum(told["forms"][which][TUNED]["scores"]["micro"]["labelled"] for which in ("seen", "unseen")) == sum(
-        len(example.findings) for example in sample_examples(recipe.folder / "data" / "dev.jsonl", 5)
+        len(example.labels) for example in sample_examples(recipe.folder / "data" / "dev.jsonl", 5)
     )
     assert set(scrutiny["two_rubrics"]) == {TUNED, "linear tagger"}
     for name in ("scores", "reliability", "shortcuts", "false-alarms", "fixes"):

@@ -21,7 +21,8 @@ METHOD = (
     "*Shuffled words*: in every sentence the words change places at random while stops and blanks stay; a label goes "
     "to as many neighbouring words as it had, there where most of its own have come to stand. *Place alone*: a rival "
     "that knows a sentence's number and how far down the draft it lies, and how frequent each criterion is there in "
-    "the other folds' drafts; it marks the part of the sentence where that criterion's labels usually lie. Both get thresholds of their own, cross-fitted as everyone's are."
+    "the other folds' drafts; it marks the part of the sentence where that criterion's labels usually lie. Both get "
+    "thresholds of their own, cross-fitted as everyone's are."
 )
 _WORD = re.compile(r"\w[\w'’-]*")
 _FIFTHS, _MOST_NUMBER = 5, 8

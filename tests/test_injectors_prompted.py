@@ -434,8 +434,9 @@ def test_a_seed_draws_the_question_and_the_same_one_draws_the_same(tmp_path: Pat
 
 def test_a_gguf_is_asked_in_one_batch_and_a_passage_too_long_for_it_is_not(tmp_path: Path) -> None:
     short, long = "It was late because the bus was late.", " ".join(["It was late."] * 700)
+    other = "The hall was cold because nobody had paid."
     backend = LlamaCpp(tiny().base_gguf, None, context=2048, template="plain")
-    asked = [(passage(text, name=str(n)), WORDINESS, n) for n, text in enumerate([short, long, short])]
+    asked = [(passage(text, name=str(n)), WORDINESS, n) for n, text in enumerate([short, long, other])]
     prompted = Prompted(backend, tmp_path)
     assert list(prompted.inject_all(asked)) == [None] * 3
     assert prompted.counts[Reason.TOO_LONG] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from training.second_reading import ANSWER_TOKENS, agrees, second_reading_prompt
 
 QUARANTINE_FILE = "quarantine.jsonl"
 _AT_A_TIME = 64
+_ROOM_STEP = 256
 _SHOWN = 2_000
 
 
@@ -113,7 +115,9 @@ class Prompted:
         rng = Random(f"{self._seed}:{seed}:{criterion.id}:{passage.text!a}")
         asked = injection_prompt(seen(passage.text), criterion, rng)
         tokens = self._asker.tokens(passage.text)
-        room = min(self._asker.room(asked.prompt), tokens * 3 // 2 + 96)
+        # Rounded up, since what may be equally long can be asked in one batch.
+        wanted = math.ceil((tokens * 1.5 + 64) / _ROOM_STEP) * _ROOM_STEP
+        room = min(self._asker.room(asked.prompt), wanted)
         return _Question(passage, criterion, seed, asked, room if room > tokens * 5 // 4 + 16 else 0)
 
     def _attempt(self, question: _Question, answer: Answer) -> _Attempt:

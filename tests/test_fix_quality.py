@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from transformers import AutoTokenizer
 
+from bwcoach.backends import Sampling
+from bwcoach.backends.answer import Answer
+from bwcoach.backends.transformers_vocabulary import TransformersVocabulary
 from bwcoach.coach import load_coach, suggest_fix
 from bwcoach.diagnosis import Finding
 from bwcoach.draft import Draft, Span
 from bwcoach.rubric import load_rubric
+from tests.tiny import tiny
 from tests.tiny_coach import tiny_model
 from training.evaluation_sets import MarkedDraft
 from training.fix_quality import NEVER_OFFERED, Fix, Place, fix_figures, fix_threshold, places
@@ -129,6 +135,18 @@ def test_findings_that_match_come_first_and_unrepaired_places_never() -> None:
     kept = replace(marked, labels=(WORDY, replace(missed, fix="poured")))
     assert [place.repair.text for place in places([kept], [reading], 10)] == ["because", "poured"]
     assert len(places([kept], [reading], 1)) == 1
+
+
+def test_a_fix_that_takes_the_words_away_has_a_probability() -> None:
+    """Where the model ends its answer at once, how sure it was of ending is what a threshold can judge."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny().base)
+    vocabulary = TransformersVocabulary(tokenizer, len(tokenizer), frozenset({tokenizer.eos_token_id}))
+    answer = Answer(0, [tokenizer.bos_token_id], 5, vocabulary, None, Sampling(), drop_blank=False)
+    logits = np.zeros(len(tokenizer), dtype=np.float32)
+    logits[tokenizer.eos_token_id] = np.log(len(tokenizer) - 1)
+    (line,) = answer.take(logits)
+    assert (line.text, line.last) == ("", True)
+    assert line.probabilities == pytest.approx((0.5,))
 
 
 def test_suggestions_are_those_of_the_page_and_are_kept(tmp_path: Path) -> None:

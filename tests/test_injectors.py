@@ -15,18 +15,12 @@ from bwcoach.draft import Span
 from bwcoach.rubric import builtin_rubrics, load_rubric
 from training.examples import Example, Provenance
 from training.injectors.edit import Edit, fix_for, weaken
-from training.injectors.forms import form_lists, load_forms, weak_pattern
 from training.injectors.rules import Rules, rule_names
 
 RUBRIC_OF = {
     criterion.id: (name, criterion)
     for name in builtin_rubrics() for criterion in load_rubric(name).criteria if criterion.injection.rules
 }  # fmt: skip
-LISTED = {
-    "wordiness", "hedging", "vague-language", "informal-tone", "overgeneralization", "loaded-language", "cliche",
-    "adverb-overuse", "telling", "overclaim", "vague-quantity", "mechanics",
-}  # fmt: skip
-
 FIRING = [
     ("wordiness", "The plan failed because the town had no money.", "for the reason that", "because"),
     ("wordiness", "Yesterday they decided to leave the old town.", "made the decision to", "decided to"),
@@ -39,11 +33,11 @@ FIRING = [
     ("loaded-language", "Yesterday critics met in the hall.", "naysayers", "critics"),
     ("cliche", "His face was pale, and he sat down.", "white as a sheet", "pale"),
     ("adverb-overuse", "The nurse whispered to the boy.", "said quietly", "whispered"),
-    ("adverb-overuse", "He slammed the drawer again.", "shut the drawer loudly", "slammed the drawer"),
+    ("adverb-overuse", "He slammed the drawer.", "shut the drawer loudly", "slammed the drawer"),
     ("telling", "The door shut and Harry blushed.", "Harry was embarrassed", "Harry blushed"),
     ("overclaim", "Our data suggest that bees remember.", "prove beyond doubt that", "suggest that"),
     ("overclaim", "Loss of sleep is associated with age.", "is proven to cause", "is associated with"),
-    ("vague-quantity", "Over two years 214 patients completed the trial.", "a large number of", "214"),
+    ("vague-quantity", "In all, 214 patients completed the trial.", "a large number of", "214"),
     ("vague-quantity", "The yield rose by 23% in wet years.", "considerably", "by 23%"),
     ("mechanics", "We had gone home by then.", "had went", "had gone"),
     ("mechanics", "Nobody saw the parade. The rain had emptied our street.", "parade, the rain", "parade. The rain"),
@@ -51,8 +45,8 @@ FIRING = [
     ("mechanics", "Nobody liked the teacher's voice.", "teachers", "teacher's"),
     ("filter-words", "He stopped. The lamp went out.", "He noticed that the", "The"),
     ("dialogue-tags", "“Come in,” he said, and sat down.", "he opined", "he said"),
-    ("dialogue-tags", "“Is it far?” asked Mary.", "expostulated Mary", "asked Mary"),
-    ("purple-prose", "They walked under the moon together.", "vast, velvet, star-drunk moon", "moon"),
+    ("dialogue-tags", "“Is it far?” asked Mary.", "quizzed Mary", "asked Mary"),
+    ("purple-prose", "They walked under the moon.", "vast, velvet, star-drunk moon", "moon"),
     ("weak-transition", "It rained. However, we went out.", "Therefore", "However"),
     ("weak-transition", "It rained all day. However, the match was played.", "The match was", "However, the match was"),
     ("ambiguous-reference", "Bees remember. This result shows that they learn.", "This shows", "This result shows"),
@@ -64,7 +58,33 @@ FIRING = [
     ("inconsistent-terms", "We trained a classifier. The classifier was small.", "predictor", "classifier"),
     ("tense-shift", "The night was cold. He lit a lamp. He sat down. She was late, and they ate.", "sits", "sat"),
     ("passive-voice", "We must protect the workers.", "must be protected by us", None),
+    ("tense-shift", "The cells were washed. They were dried. They were cut. They were weighed.", "are", "were"),
     ("passive-voice", "She closed the window.", "was closed by her", None),
+    ("passive-voice", "He opened the old door and went out.", "was opened by him", None),
+    ("passive-voice", "We believe that the plan will work.", "It is believed", "We believe"),
+    ("telling", "He stopped. He blushed. Nobody spoke of it.", "He was embarrassed.", ""),
+    ("undefined-acronym", "We trained it with reinforcement learning on two games.", "RL", "reinforcement learning"),
+    ("missing-citation", "Smith et al. (2008) found that sleep loss slows the heart in mice.",
+     "It has been found that sleep loss slows the heart in mice",
+     "Smith et al. (2008) found that sleep loss slows the heart in mice"),
+    ("unsupported-claim", "The council should close the pool on Mondays this winter.",
+     "The savings would run into millions.", ""),
+    ("unsupported-claim", "The new pool should be closed on Mondays, because hardly anybody swims there on that day.",
+     "The new pool should be closed on Mondays",
+     "The new pool should be closed on Mondays, because hardly anybody swims there on that day"),
+    ("unsupported-claim", "The city's trams are full every morning. In 2019 they carried nine million people.",
+     "The city's trams are full every morning.",
+     "The city's trams are full every morning. In 2019 they carried nine million people."),
+    ("repetition", "The house stood on a hill. It was a low dwelling of stone.", "house", "dwelling"),
+    ("repetition", "The lamp was old. It was made of brass.", "The lamp", "It"),
+    ("repetition", "The owl sat in the old oak by the north gate.",
+     "In other words, the owl sat in the old oak by the north gate.", ""),
+    ("monotony", "She opened the box and took out a ring. She held it to the light.",
+     "She opened the box. She took out a ring. She held it to the light.",
+     "She opened the box and took out a ring. She held it to the light."),
+    ("monotony", "He lit the lamp. The door creaked open. She came in with a tray.",
+     "Then he lit the lamp. Then the door creaked open. Then she came in with a tray.",
+     "He lit the lamp. The door creaked open. She came in with a tray."),
 ]  # fmt: skip
 
 SILENT = [
@@ -79,7 +99,17 @@ SILENT = [
     ("adverb-overuse", "It was only a whisper."),
     ("adverb-overuse", "“She whispered,” he said."),
     ("telling", "They blushed."),
-    ("telling", "He smiled the smile of a cat."),
+    ("telling", "He had the smile of a cat."),
+    ("telling", "“Come in,” he smiled."),
+    ("informal-tone", "Could it be so?"),
+    ("mechanics", "No. Go on."),
+    ("unsupported-claim", "Why not?"),
+    ("repetition", "The house stood on a hill."),
+    ("repetition", "He ate. She slept."),
+    ("monotony", "He rose. The lamp went out."),
+    ("monotony", "“He rose and lit the lamp. He went to the door,” she said."),
+    ("wordiness", "Is he the best-used of them?"),
+    ("vague-language", "Rain fell on Rome."),
     ("overclaim", "We measured it twice."),
     ("vague-quantity", "It lies at a depth of 0–20 cm in clay."),
     ("filter-words", "The lamp went out."),
@@ -93,7 +123,7 @@ SILENT = [
     ("missing-citation", "Sleep loss slows the heart."),
     ("inconsistent-terms", "We trained a classifier."),
     ("tense-shift", "He sits. She is late."),
-    ("passive-voice", "She closed the window and left."),
+    ("passive-voice", "She waited a moment."),
     ("passive-voice", "They became the masters."),
 ]
 
@@ -155,21 +185,11 @@ def test_injections_stack_without_touching_one_another() -> None:
     assert example.repaired() == "He lit a lamp because the night was cold. They decided to wait for many people."
 
 
-def test_rules_cover_what_the_rubrics_name_where_they_can() -> None:
+def test_the_rubrics_name_every_rule_and_every_rule_has_examples() -> None:
     named = {rule for _, criterion in RUBRIC_OF.values() for rule in criterion.injection.rules}
-    assert set(rule_names()) <= named
-    assert len(rule_names()) >= 20
-
-
-@pytest.mark.parametrize("name", sorted(LISTED))
-def test_a_list_is_long_and_its_weak_sides_find_themselves(name: str) -> None:
-    forms = load_forms(name)
-    assert name in form_lists()
-    assert len({form.worse for form in forms.forms}) + len(forms.openers) >= 40
-    for worse in forms.weak:
-        plain = worse.replace("[", "").replace("]", "")
-        if "{" not in plain and "<" not in plain:
-            assert weak_pattern(worse).search(f"So {plain} it goes."), worse
+    assert set(rule_names()) == named
+    assert {criterion for criterion, *_ in FIRING} == named
+    assert {criterion for criterion, _ in SILENT} == named
 
 
 def test_a_fix_exists_only_where_the_texts_differ_inside_the_mark() -> None:

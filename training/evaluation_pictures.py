@@ -12,7 +12,7 @@ from training.false_alarms import FalseAlarms
 from training.fix_quality import NEVER_OFFERED
 from training.judgement import Judgement
 from training.scoring import Estimate
-from training.scrutiny import SHOWN, Fixes, Scrutiny
+from training.scrutiny import CONSIDERED_FROM, SHOWN, Fixes, Scrutiny
 from training.shortcuts import Shortcut
 
 matplotlib.use("Agg")
@@ -78,7 +78,7 @@ def reliability_picture(systems: Mapping[str, Mapping[str, Calibration]]) -> Fig
                 sure, [r.value for r in right], yerr=_reach(right), color=WEAK, ecolor=INK, marker="o", capsize=3,
                 linewidth=1, label="bins of equal numbers", clip_on=False,
             )
-            told = "shown under its thresholds" if which == SHOWN else "all considered"
+            told = "shown under its thresholds" if which == SHOWN else f"all from {CONSIDERED_FROM:g} on"
             axes.set(
                 title=f"{name}: {told}\n{one.findings:,} findings, ECE {one.error.value:.3f}",
                 xlabel="mean confidence", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1), aspect="equal",

@@ -8,7 +8,10 @@ from functools import cache
 from bwcoach.diagnosis import Finding, in_text_order
 from bwcoach.draft import Draft, Span
 from bwcoach.rubric import Rubric
-from training.injectors.forms import form_lists, load_forms, weak_pattern
+from training.injectors.forms import form_lists, load_forms, weak_beginnings, weak_pattern
+
+
+_WORD = re.compile(r"\w+")
 
 
 class FormMatcher:
@@ -27,16 +30,22 @@ class FormMatcher:
             spans = [
                 Span(*match.span("mark"))
                 for rule in criterion.injection.rules
-                for pattern in _patterns(rule)
-                for match in pattern.finditer(draft.text)
+                for word in _WORD.finditer(draft.text)
+                for pattern in (*_patterns(rule).get(word[0].lower(), ()), *_patterns(rule).get("", ()))
+                if (match := pattern.match(draft.text, word.start()))
             ]
             found += [Finding(span, criterion.id, 1.0) for span in _longest(spans)]
         return in_text_order(found)
 
 
 @cache
-def _patterns(rule: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(weak_pattern(worse) for worse in load_forms(rule).weak) if rule in form_lists() else ()
+def _patterns(rule: str) -> dict[str, tuple[re.Pattern[str], ...]]:
+    """A rule's patterns by the word that they begin with; under "" those that any word may begin."""
+    patterns: dict[str, list[re.Pattern[str]]] = {}
+    for worse in load_forms(rule).weak if rule in form_lists() else ():
+        for word in weak_beginnings(worse) or ("",):
+            patterns.setdefault(word, []).append(weak_pattern(worse))
+    return {word: tuple(found) for word, found in patterns.items()}
 
 
 def _longest(spans: list[Span]) -> list[Span]:

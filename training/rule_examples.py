@@ -14,10 +14,7 @@ from bwcoach.rubric import Criterion, Rubric, load_rubric
 from training.corpus import Document, Split, read_documents
 from training.examples import Example, Provenance
 from training.form_matcher import FormMatcher
-try:
-    from training.injectors.harmless import harmless
-except ImportError:  # TEMP
-    harmless = lambda passage, rng: None  # noqa
+from training.injectors.harmless import harmless
 from training.injectors.rules import GENERATOR, Rules
 from training.leaks import HeldOutTexts, KeptApart
 from training.passages import passages
@@ -32,11 +29,14 @@ _TRIES = 4
 _SPEECH_MARKS = ("“", '"')
 
 
-def good_passages(documents: Iterable[Document], rubric: str, seed: int) -> Iterator[Example]:
-    """The passages of the documents, each with no finding, named after its document and its number there."""
+def good_passages(documents: Iterable[Document], rubric: str, seed: int, share: float = 1.0) -> Iterator[Example]:
+    """The passages of such a share of the documents, each with no finding, named after its document and its number
+    there."""
     for document in documents:
         # A generator of its own: what a document gives does not depend on the documents before it.
         rng = Random(f"{seed}:{document.id}")
+        if rng.random() >= share:
+            continue
         for number, text in enumerate(islice(passages(document, rng), MOST_PASSAGES)):
             name = f"{document.id}@{number}"
             origin = Provenance(document.source, document.license, GENERATOR, seed=seed)

@@ -22,6 +22,8 @@ from training.two_rubrics import TwoRubrics, two_rubrics
 
 SHUFFLED, PLACE_ALONE = "shuffled words", "place alone"
 SHOWN, CONSIDERED = "shown", "considered"
+# Below lie thousands that no threshold shows and that would be all the calibration there is.
+CONSIDERED_FROM = 0.1
 T = TypeVar("T")
 
 
@@ -47,7 +49,7 @@ class Fixes:
 
 @dataclass(frozen=True)
 class Scrutiny:
-    """By system. Calibration is of the findings shown and of all considered; `missing` says what could not be had."""
+    """By system. Calibration is of the findings shown and of those considered; `missing` says what could not be had."""
 
     calibration: Mapping[str, Mapping[str, Calibration]] = field(default_factory=dict)
     shortcuts: Mapping[str, Mapping[str, Shortcut]] = field(default_factory=dict)
@@ -87,7 +89,11 @@ def scrutinise(judge: Judge, systems: Sequence[System], judged: Mapping[str, Jud
 def _calibration(
     judge: Judge, system: System, judged: Judged, drafts: Sequence[MarkedDraft]
 ) -> dict[str, Calibration] | None:
-    sets = {SHOWN: judged.readings, CONSIDERED: judge.considered(system, drafts, judged.fit)}
+    considered = [
+        replace(reading, findings=tuple(f for f in reading.findings if (f.confidence or 0.0) >= CONSIDERED_FROM))
+        for reading in judge.considered(system, drafts, judged.fit)
+    ]
+    sets = {SHOWN: judged.readings, CONSIDERED: considered}
     figures = {
         which: figure
         for which, readings in sets.items()

@@ -9,7 +9,7 @@ from training.calibration import Calibration
 from training.false_alarms import FalseAlarms
 from training.fix_quality import NEVER_OFFERED, FixThreshold
 from training.markdown_tables import among, short, table
-from training.scrutiny import Fixes, Scrutiny
+from training.scrutiny import CONSIDERED_FROM, Fixes, Scrutiny
 from training.shortcuts import Shortcut
 from training.two_rubrics import TwoRubrics
 
@@ -38,7 +38,7 @@ def _calibration(systems: Mapping[str, Mapping[str, Calibration]]) -> str:
     head = ("system", "findings", "number", "mean confidence", "share right", "ECE")
     return (
         f"## Calibration\n\n{calibration.METHOD} *Shown* are the findings under cross-fitted thresholds, *considered* "
-        f"all from the least confidence on.\n\n{table(head, rows)}\n\n![Reliability](reliability.png)"
+        f"all from a confidence of {CONSIDERED_FROM:g} on.\n\n{table(head, rows)}\n\n![Reliability](reliability.png)"
     )
 
 

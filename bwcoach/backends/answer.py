@@ -63,6 +63,9 @@ class Answer:
         index, probability = self._choose(values.astype(np.float64))
         token = int(index if allowed is None else allowed[index])
         if self._vocabulary.ends_answer(token):
+            # An empty line is as probable as its end; without that it would seem to come with no probability at all.
+            if not self._pieces:
+                self._note("", probability)
             return [self._end()]
         if self._matcher is not None and not self._matcher.consume_token(token):
             raise BackendError(f"The grammar refused a token that it had allowed: {self._matcher.get_error()}")

@@ -52,6 +52,11 @@ def changed(match: re.Match[str], worse: str, criterion: str, form: str, mark: s
     return Edit(Span(*match.span()), worse, span, criterion, fix_for(match[0], worse, span), form)
 
 
+def planted(at: int, sentence: str, criterion: str, form: str) -> Edit:
+    """A sentence put in after the one that ends at `at`; its fix is to go."""
+    return Edit(Span(at, at), f" {sentence}", Span(1, len(sentence) + 1), criterion, "", form)
+
+
 def weaken(passage: Example, edit: Edit, injector: str) -> Example:
     """The passage with the edit made and its finding added to those that it had (see moved_findings)."""
     mark = Finding(_moved(edit.mark, edit.span.start), edit.criterion, fix=edit.fix)

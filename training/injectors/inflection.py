@@ -66,9 +66,10 @@ def is_noun(word: str) -> bool:
 
 
 @cache
-def is_verb_only(word: str) -> bool:
-    """Whether the word can be a verb and nothing else ("gives", "become")."""
-    return bool(lemminflect.getAllLemmas(word)) and not set(lemminflect.getAllLemmas(word)) - {"VERB", "AUX"}
+def belongs_to_noun(word: str) -> bool:
+    """Whether the word, before a noun, can only be part of its phrase: an adjective, a noun, one no dictionary has."""
+    kinds = set(lemminflect.getAllLemmas(word))
+    return bool(kinds & {"NOUN", "ADJ"} and not kinds & {"VERB", "AUX", "ADV"}) or (not kinds and len(word) > 4)
 
 
 def with_article(phrase: str) -> str:

@@ -11,7 +11,7 @@ from random import Random
 from training.injectors.claims import cut_citation, cut_reason, planted_claim, unnamed_source
 from training.injectors.echoes import echoed_name, echoed_word, restated
 from training.injectors.edit import Edit
-from training.injectors.monotony import levelled
+from training.injectors.monotony import levelled, same_opening
 from training.injectors.scene import attention_seeking_tag, filtered, named_feeling, ornament
 from training.injectors.slips import SLIPS
 from training.injectors.terms import bare_acronym, bare_pronoun, renamed_term, unexplained_letters
@@ -34,6 +34,6 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
     "tense-shift": (present_for_past,),
     "passive-voice": (passive, hidden_agent),
     "repetition": (echoed_word, echoed_name, restated),
-    "monotony": (levelled,),
+    "monotony": (levelled, same_opening),
     "mechanics": SLIPS,
 }

@@ -9,6 +9,8 @@ from training.linters.node_linter import NodeLinter
 from training.linters.proselint import Proselint
 from training.linters.system import Linter, LinterSystem
 
+__all__ = ["LinterSystem", "linter", "linter_systems"]
+
 
 def linter(name: str) -> Linter:
     """One of the names that the recipe's `evaluate.against` may hold."""

@@ -12,6 +12,7 @@ from bwcoach.errors import BwcoachError
 from training.evaluate import evaluate_systems
 from training.evaluation_report import drafts_table
 from training.evaluation_sets import read_marked_drafts
+from training.judgement import Judged
 from training.linters import linter_systems
 from training.linters.npm_packages import installed
 from training.linters.rule_table import table_page
@@ -50,7 +51,8 @@ def main() -> int:
 
 def _measure(names: Sequence[str], path: Path) -> int:
     """Those that can be had are measured, and the others said to be missing."""
-    drafts, judged, status = read_marked_drafts(path), [], 0
+    drafts, status = read_marked_drafts(path), 0
+    judged: list[Judged] = []
     for system in linter_systems(names):
         try:
             judged += evaluate_systems([system], drafts)

@@ -1,8 +1,11 @@
 // Harper's core in WebAssembly. A rule is named after the kind of its lints and itself.
+import { webcrypto } from "node:crypto";
 import { LocalLinter } from "harper.js";
 import { binaryInlined } from "harper.js/binaryInlined";
 import { serve } from "./serve.mjs";
 
+// Node.js 18 has no global of this name, which Harper draws random numbers from.
+globalThis.crypto ??= webcrypto;
 const linter = new LocalLinter({ binary: binaryInlined });
 await linter.setup();
 

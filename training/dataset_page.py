@@ -65,8 +65,8 @@ def _sections(cards: dict[str, Any]) -> list[str]:
         _by_split("findings per 100 words", splits, "densities", lambda n: f"{n} to under {int(n) + 1}"),
     ]  # fmt: skip
     if cards["unused"]:
-        rows = ((reason, f"{count:,}") for reason, count in cards["unused"].items())
-        sections += ["## Not used", _table(("what and why", "count"), rows)]
+        reasons = ((reason, f"{count:,}") for reason, count in cards["unused"].items())
+        sections += ["## Not used", _table(("what and why", "count"), reasons)]
     return sections
 
 

@@ -24,6 +24,7 @@ from training.dataset_page import write_page
 from training.examples import read_examples
 from training.injectors import authored, prompted
 from training.injectors.forms import FORMS
+from training.injectors.rules import rule_names
 from training.leaks import HeldOutTexts
 from training.pool import Pool
 from training.prompted_examples import PromptedExamples
@@ -67,6 +68,22 @@ def generate(recipe: Recipe, workers: int = 1, folder: Path | None = None) -> Pa
     part.replace(card_file)
     shutil.rmtree(folder / "parts")
     return folder
+
+
+def recipe_for(
+    rubric: str, corpus: Path, per_criterion: int, seed: int, generator: str | None, second_reader: str | None
+) -> Recipe:
+    """A recipe that makes examples of one rubric from a folder of texts: with a generator by its prompts for every
+    criterion, without one by the rules that the rubric names."""
+    settings = GenerateRecipe(
+        rubrics=(rubric,),
+        texts={rubric: corpus},
+        rules_per_criterion=0 if generator else per_criterion,
+        generator=generator,
+        second_reader=second_reader,
+        prompted_per_criterion=per_criterion if generator else 0,
+    )
+    return Recipe(name=load_rubric(rubric).name, seed=seed, generate=settings)
 
 
 class _Work:
@@ -164,13 +181,22 @@ def _refuse_impossible(settings: GenerateRecipe) -> None:
             raise StageError(f"the recipe wants {key}; name good prose for it under `texts`.")
     if settings.prompted_per_criterion and not settings.generator:
         raise StageError("the recipe wants prompted_per_criterion; name a model or a server's URL as `generator`.")
-    for name in settings.texts if settings.rules_per_criterion and not settings.prompted_per_criterion else ():
+    if settings.second_reader and not settings.generator:
+        raise StageError("a second reader reads what a generator wrote; name a `generator` too.")
+    for name in settings.texts if settings.rules_per_criterion else ():
         rubric = load_rubric(name)
-        if not criteria_with_rules(rubric):
+        criteria = criteria_with_rules(rubric)
+        if not criteria and not settings.prompted_per_criterion:
             raise StageError(
                 f"no criterion of {rubric.name} names a rule (`injection: rules`), so rules make no examples of it; "
                 "name a generator, which needs none."
             )
+        for criterion in criteria:
+            if unknown := sorted(set(criterion.injection.rules) - set(rule_names())):
+                raise StageError(
+                    f"{rubric.name}: {criterion.id} names the rule {unknown[0]}, which does not exist; there are "
+                    f"{', '.join(rule_names())}."
+                )
 
 
 def _fingerprint(settings: GenerateRecipe, seed: int) -> str:

@@ -10,7 +10,6 @@ from bwcoach.draft import Draft, Span
 from bwcoach.rubric import Rubric
 from training.injectors.forms import form_lists, load_forms, weak_beginnings, weak_pattern
 
-
 _WORD = re.compile(r"\w+")
 
 

@@ -15,7 +15,9 @@ from training.injectors.places import starts_sentence
 from training.injectors.sentences import same_paragraph, sentences
 
 _CITATION = re.compile(r" ?(?:\((?:[^()]*[A-Z][^()]*\b(?:19|20)\d\d[a-z]?[^()]*)\)|\[\d+(?:(?:[,–-]| and) ?\d+)*\])")
-_CLAUSE_START = re.compile(r"(?:[.!?;:] |, (?:and |but |which |while |whereas )?|\n)")
+_CLAUSE_START = re.compile(r"(?:(?<!\b[A-Z])(?<!spp)[.!?;:] |, (?:and |but |which |while |whereas )?|\n)")
+# What a clause after a bare comma begins with; anything else may be the next item of a list.
+_CLAUSE_WORD = re.compile(r"(?:the|a|an|this|these|those|it|they|we|where|there|including|so|[a-z]+ing)\b")
 _SOURCE = r"\b[A-Z][\w’'-]+(?:,? (?:et al\.|(?:and|&) [A-Z][\w’'-]+))? ?(?:\((?:19|20)\d\d[a-z]?\)|\[\d+\])"
 _REASON = re.compile(r"(?P<claim>[A-Z][^.!?\n;:“”\"]{30,150}?),? because (?!of\b)[^.!?\n;:“”\"]{20,200}(?=[.])")
 _UNFINISHED = re.compile(
@@ -49,7 +51,8 @@ def cut_citation(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
     """A claim without its reference; the claim is marked, back to the comma or the stop before it."""
     for match in _CITATION.finditer(text):
         before = text[: match.start()]
-        clauses = [m.end() for m in _CLAUSE_START.finditer(before)]
+        starts = _CLAUSE_START.finditer(before)
+        clauses = [m.end() for m in starts if m[0] != ", " or _CLAUSE_WORD.match(before, m.end())]
         start = next((end for end in [*reversed(clauses), 0] if len(before[end:].split()) >= 5), None)
         if start is not None and len(before[start:].split()) <= 30 and not _CITATION.search(before, start):
             place = re.compile(re.escape(text[start : match.end()])).match(text, start)
@@ -75,7 +78,7 @@ def planted_claim(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
     """A sentence that claims something about what the passage speaks of and rests on nothing."""
     spans = [span for span in sentences(text) if span.quote(text).endswith(".") and len(span) > 40]
     claims = words_of("unsupported-claim")["claims"]
-    for place in rng.sample(spans, min(3, len(spans))):
+    for place in rng.sample(spans, min(1, len(spans))):
         nouns = [match[1] for match in _PLURAL.finditer(text, place.start, place.end) if _spoken_of(text, match[1])]
         fitting = [claim for claim in claims if ("{plural}" in claim) == bool(nouns)]
         claim = rng.choice(fitting)

@@ -18,7 +18,10 @@ _NEAR = 260
 _VERB = r"(?:was|were|had|[a-z]+ed|stood|sat|came|went|took|made|said|saw|is|has|did)\b"
 _NAMED = re.compile(rf"(?P<name>The [a-z]+|[A-Z][a-z]{{2,}}) {_VERB}")
 _PRONOUN = re.compile(rf"(?:It|He|She|They)(?= {_VERB})")
-_CUT = re.compile(r",? (?:because|which|although|though|while|whereas|so that|and|but|since|unless) |; |: ")
+_ENDS = re.compile(r"\w\.$")
+# "It was rent the owner was after": the pronoun stands for nothing that was named.
+_EMPTY_IT = re.compile(r"It (?:is|was) (?!a |an |the |not |made |in |on |of |one )")
+_CUT = re.compile(r", (?:because|which|although|though|while|whereas|so that|and|but|since|unless) | because |; |: ")
 
 
 @cache
@@ -49,6 +52,8 @@ def echoed_name(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
         named, pronoun = _NAMED.match(text, before.start), _PRONOUN.match(text, after.start)
         if named and pronoun and same_paragraph(text, before, after):
             person = not named["name"].startswith("The ")
+            if _EMPTY_IT.match(text, after.start):
+                continue
             if named["name"] not in SMALL and person == (pronoun[0] in ("He", "She")):
                 if person and not re.search(rf"[a-z,] {named['name']}\b", text):
                     continue
@@ -62,7 +67,7 @@ def restated(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
     for span in rng.sample(places, min(2, len(places))):
         said = span.quote(text)
         first = said.split()[0]
-        if first not in SMALL or first in ("What", "How") or len(first) > 5 or not said.endswith("."):
+        if first not in SMALL or first in ("What", "How") or len(first) > 5 or not _ENDS.search(said):
             continue
         if re.search(r"[“”\"‘()\[\]—–]", said):
             continue

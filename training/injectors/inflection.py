@@ -15,6 +15,14 @@ _COUNTING = frozenset(
 )
 
 
+# Small words that the dictionary has as nouns too.
+_NO_NOUN = frozenset(
+    {"that", "which", "who", "what", "so", "as", "if", "while", "well", "will", "can", "may", "might", "must", "no", "he",
+     "she", "it", "we", "they", "i", "in", "on", "at", "by", "up", "down", "out", "off", "then", "than", "to", "how",
+     "when", "where", "why", "now", "here", "there", "all", "else", "one", "two", "three", "even", "still", "both"}
+)
+
+
 @cache
 def verb_forms(lemma: str) -> dict[str, str]:
     """Every form of a verb with its Penn tag; one that serves as past and participle is given as the past."""
@@ -62,7 +70,9 @@ def is_adjective(word: str) -> bool:
 def is_noun(word: str) -> bool:
     """Whether the word can be a singular noun and cannot be an adjective or a participle."""
     lemmas = lemminflect.getAllLemmas(word)
-    return word in lemmas.get("NOUN", ()) and "ADJ" not in lemmas and not word.endswith("ing")
+    return (
+        word in lemmas.get("NOUN", ()) and "ADJ" not in lemmas and not word.endswith("ing") and word not in _NO_NOUN
+    )
 
 
 @cache

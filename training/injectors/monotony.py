@@ -15,7 +15,7 @@ from training.injectors.sentences import same_paragraph, sentences
 
 _SUBJECT = re.compile(r"(He|She|I|They|We|The [a-z]+|[A-Z][a-z]{2,}) (?:[a-z]+ly )?([a-z]+)")
 _OTHER_SUBJECT = re.compile(
-    r"\b(?:and|but|while|as|who|which|that|when|for) (?:the|a|an|his|her|he|she|they|it|we|I|there|[A-Z])\b"
+    r"\b(?:and|but|while|as|who|which|that|when|for) (?:the|a|an|his|her|he|she|they|it|we|I|there|[A-Z]\w*)\b"
 )
 _FRONTED = re.compile(
     r"(?P<phrase>(?:In|At|On|After|Before|From|Under|By|Without|Behind|For|Then|Now|Presently|[A-Z][a-z]+ly)"
@@ -37,7 +37,7 @@ _SMALL = (
 _JOINT = re.compile(
     rf"(?:,| and|, and|, then|,? and then) (?=(?!now\b|then\b|that\b|left\b|lost\b|found\b)([a-z]+) (?:{_SMALL})\b)"
     r"|, (?=([a-z]+ing) )"
-    r"|(?:;|,? and|,? but|; and|; but|,? as|,? while|,? before|,? when) (?=(he|she|I|they|we) [a-z])"
+    r"|(?:;|,? and|,? but|; and|; but|,? as|,? while) (?=(he|she|I|they|we) [a-z])"
 )
 _THINGS = r"(?:the|a|an|his|her|my|their|no|some|two|three) [^,.;]{3,45}"
 _LISTED = re.compile(
@@ -56,7 +56,7 @@ _NO_VERB = frozenset(
 )
 _NO_SUBJECT = frozenset(
     {"The other", "The same", "What", "This", "That", "There", "Then", "When", "Who", "But", "And", "Not", "Nor", "Now",
-     "Yet", "So", "These", "Those", "Here"}
+     "Yet", "So", "These", "Those", "Here", "One"}
 )
 _BE = frozenset({"was", "were", "had", "could", "would", "did"})
 _FEWEST, _MOST = 3, 6
@@ -130,6 +130,8 @@ def _taken_apart(sentence: str, who: str) -> Iterator[str]:
             continue
         verb = _past_of(word) if word else None
         if piece.endswith((" even", " just", " such", " so", " as", " not")):
+            continue
+        if (joint[1] or "").endswith("ing") or piece.endswith((" had", " was", " were")):
             continue
         if word and (_OTHER_SUBJECT.search(piece) or piece.endswith(" now")):
             continue

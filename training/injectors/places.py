@@ -72,9 +72,11 @@ _HEADS = frozenset(
      "positive", "numerous", "lots", "plenty", "quite", "few", "very", "repeatedly", "what", "people", "places",
      "drink", "stuff", "issues", "difficulties", "flowers", "trees", "bloated", "corporate", "petty", "self-serving",
      "greedy", "jumped-up", "armchair", "professional", "so-called", "self-appointed", "careerist", "crooks",
-     "desk-bound"}
+     "everyone", "everybody", "nobody", "desk-bound"}
 )
-_NOT_BEFORE_HEAD = _NOT_BEFORE_VERB | {"all", "about", "than", "only", "at", "approximately", "first", "last", "past"}
+_NOT_BEFORE_HEAD = _NOT_BEFORE_VERB | frozenset(
+    {"all", "about", "than", "only", "at", "approximately", "first", "last", "past", "next", "very"}
+)
 _LINKS = frozenset(SMALL_WORDS.split("|")) - {"all", "about", "than", "at", "past"}
 
 

@@ -22,10 +22,12 @@ _OBJECT = {"he": "him", "she": "her", "i": "me"}
 _REFLEXIVE = {"he": "himself", "she": "herself", "i": "myself"}
 _OWN = {"His": "he", "Her": "she", "My": "i"}
 _SCENE_START = re.compile(r"\b(?:The|A|An|There|His|Her|My|Their|Its)\b")
-_STANDING = re.compile(r"\b(?:was|were|had)\b")
+_LIKENED = re.compile(r"\b(?:looked|sat|stood) (?:like|as|about as|less|more|so|very|just like)\b")
+_STANDING = re.compile(r"\b(?:was|were|had|seemed|appeared|looked)\b")
 _NO_SCENE = re.compile(
     r"[A-Z][a-z]* (?:next|few|following|fact|other|first|last|same|reason|truth|result|moment|little|while)\b"
 )
+_NARRATOR = re.compile(r"\b(?:I|My|my|me)\b")
 _TIMELESS = re.compile(r"\b(?:is|are|has|have|will|may)\b")
 
 
@@ -71,6 +73,8 @@ def filtered(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
     names = {"P": pronoun if who == "i" else pronoun.capitalize(), "O": _OBJECT[who], "R": _REFLEXIVE[who]}
     for match in _SCENE_START.finditer(text):
         if starts_sentence(text, match.start()) and is_statement(text, match.start()):
+            if who != "i" and _NARRATOR.search(text, match.start(), match.start() + 120):
+                continue
             if _NO_SCENE.match(text, match.start()) or _TIMELESS.search(text, match.start(), match.start() + 80):
                 continue
             form = rng.choice(_perceptions(text[match.start() : match.start() + 60], who))
@@ -103,7 +107,7 @@ def named_feeling(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
             continue
         first = re.match(r"\S+ (?:[a-z]+ly )?([a-z]+)", said)
         for feeling in feelings:
-            if first and first[1] in feeling["cues"]:
+            if first and first[1] in feeling["cues"] and not _LIKENED.search(said):
                 form = rng.choice(feeling["named"])
                 named = form.replace("{P}", subject[1])
                 yield planted(span.end, named, criterion, f"telling/{form}")

@@ -38,7 +38,8 @@ def _any_connective_to_verb() -> re.Pattern[str]:
 
 def false_connective(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
     """A connective of another kind than the true one that stands there, or one where there was none."""
-    kinds, false = words_of("weak-transition")["kinds"], words_of("weak-transition")["untrue"]
+    words = words_of("weak-transition")
+    kinds, false, planted = words["kinds"], words["untrue"], words["planted"]
     for kind in kinds:
         for match in _connective(kind).finditer(text):
             if match.start() and starts_sentence(text, match.start()):
@@ -52,8 +53,8 @@ def false_connective(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
     for _, after in rng.sample(pairs, min(2, len(pairs))):
         word = re.compile(r"[A-Z][a-z]*\b").match(text, after.start)
         if word and word[0] in SMALL:
-            likely = [kind for kind in false["none"] if kind != "contrast" or not _TURN.search(after.quote(text))]
-            worse = rng.choice(kinds[rng.choice(likely)])
+            turns = bool(_TURN.search(after.quote(text)))
+            worse = rng.choice(planted["other"] if turns else [*planted["contrast"], *planted["other"]])
             yield opened(word, f"{worse},", criterion, "weak-transition/none to ")
 
 

@@ -34,7 +34,7 @@ _AGENT = (
 )
 _OF = r"(?: of (?:(?:the|a|an|his|her|their|its|our|my|this|these) )?(?:[a-z]+ )?[a-z]+)?"
 _THING = (
-    r"(?:the|a|an|his|her|their|its|this|that|our|my|your|these|those|every|all|no|some|any|each|another|several|many|two"
+    r"(?:the|a|an|his|her|their|its|this|our|my|your|these|those|every|no|some|any|each|another|several|many|two"
     rf"|three) (?:[a-z-]+ ){{0,2}}?[a-z]+{_OF}|him|it|them|us"
 )
 _NO_TAIL = r"(?!(?:and|or|that|which|who|whom|whose|than|to|as|of|into|like)\b)"
@@ -64,13 +64,13 @@ def passive(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
     for match in _CLAUSE.finditer(text):
         agent, modal, verb, thing = match["agent"], match["modal"], match["verb"], match["thing"]
         head = thing.split(" of ")[0].split()[-1]
-        several = thing in ("them", "us") or thing.split()[0] in ("these", "those") or singular(head) is not None
+        several = thing in ("them", "us") or _many(head)
         person = agent.lower()
         if head in _NO_OBJECT or thing.split()[0] == _OWN.get(person) or not _names_someone(text, match):
             continue
         if thing not in _SUBJECT and not (several or is_noun(head)):
             continue
-        plural_agent = person in ("they", "we", "i", "you") or singular(person.split()[-1]) is not None
+        plural_agent = person in ("they", "we", "i", "you") or _many(person.split()[-1])
         lemma, be = _turned(verb, modal, plural_agent, several)
         if lemma is None or lemma in _NO_PASSIVE:
             continue
@@ -90,12 +90,18 @@ def passive(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
         yield changed(place, f"{front} {phrase}{match['rest']}{after}", criterion, "passive-voice/turned round", phrase)
 
 
+def _many(noun: str) -> bool:
+    return singular(noun) is not None or (noun.endswith("s") and not noun.endswith(("ss", "us", "is")))
+
+
 def _names_someone(text: str, match: re.Match[str]) -> bool:
     """Whether the agent is a noun or a name, and not another word with the capital of a sentence's beginning."""
     agent = match["agent"]
     if agent.lower() in _OBJECT or agent.startswith(("Mr. ", "Mrs. ", "Miss ")):
         return True
     head = agent.split()[-1].lower()
+    if head in ("which", "that", "who", "whose", "what"):
+        return False
     if " " in agent:
         return is_noun(head) or singular(head) is not None
     if not starts_sentence(text, match.start()):

@@ -9,11 +9,6 @@ from pathlib import Path
 from typing import get_args
 
 from bwcoach.errors import BwcoachError
-from training.evaluate import evaluate_systems
-from training.evaluation_report import drafts_table
-from training.evaluation_sets import read_marked_drafts
-from training.judgement import Judged
-from training.linters import linter_systems
 from training.linters.npm_packages import installed
 from training.linters.rule_table import table_page
 from training.recipe import EvaluateRecipe, LinterName
@@ -50,7 +45,13 @@ def main() -> int:
 
 
 def _measure(names: Sequence[str], path: Path) -> int:
-    """Those that can be had are measured, and the others said to be missing."""
+    """Those that can be had are measured, and the others said to be missing. Only this imports what measures."""
+    from training.evaluate import evaluate_systems
+    from training.evaluation_report import drafts_table
+    from training.evaluation_sets import read_marked_drafts
+    from training.judgement import Judged
+    from training.linters import linter_systems
+
     drafts, status = read_marked_drafts(path), 0
     judged: list[Judged] = []
     for system in linter_systems(names):

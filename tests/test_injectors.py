@@ -68,7 +68,7 @@ FIRING = [
      "It has been found that sleep loss slows the heart in mice",
      "Smith et al. (2008) found that sleep loss slows the heart in mice"),
     ("unsupported-claim", "The council should close the pool on Mondays this winter.",
-     "The savings would run into millions.", ""),
+     "The gains would be felt within months.", ""),
     ("unsupported-claim", "The new pool should be closed on Mondays, because hardly anybody swims there on that day.",
      "The new pool should be closed on Mondays",
      "The new pool should be closed on Mondays, because hardly anybody swims there on that day"),

@@ -30,6 +30,10 @@ _PLURAL = re.compile(
     r"\b(?:the|these|many|most|all|our|of|for|and|by|to|with) ([a-z]{5,}s)\b"
     r"(?=[.,;]| (?:in|on|to|that|who|which|are|were|have|and|for|can|must|should|will)\b)"
 )
+_OF_PEOPLE = re.compile(
+    r"\b(?:people|nations?|government|countr(?:y|ies)|citizens?|workers?|society|public|law|laws|state|states|taxe?s?|war|poor"
+    r"|rich|women|men|children|schools?|money|wages|trade|labou?r|Congress|Parliament|city|cities)\b"
+)
 _TOO_VAGUE = frozenset({
     "things", "years", "times", "others", "hours", "minutes", "months", "weeks", "members", "kinds", "parts",
     "means", "terms", "reasons", "hands", "cases", "sides", "places", "points", "words", "lives", "steps", "levels",
@@ -77,7 +81,9 @@ def unnamed_source(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
 def planted_claim(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
     """A sentence that claims something about what the passage speaks of and rests on nothing."""
     spans = [span for span in sentences(text) if span.quote(text).endswith(".") and len(span) > 40]
-    claims = words_of("unsupported-claim")["claims"]
+    claims = list(words_of("unsupported-claim")["claims"])
+    if len(_OF_PEOPLE.findall(text)) > 2:
+        claims += words_of("unsupported-claim")["public"]
     for place in rng.sample(spans, min(1, len(spans))):
         nouns = [match[1] for match in _PLURAL.finditer(text, place.start, place.end) if _spoken_of(text, match[1])]
         fitting = [claim for claim in claims if ("{plural}" in claim) == bool(nouns)]

@@ -73,6 +73,8 @@ def restated(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
             continue
         cut = next((m.start() for m in _CUT.finditer(said) if len(said[: m.start()].split()) >= 6), len(said) - 1)
         point = said[:cut]
+        if "," in point and cut < len(said) - 1:
+            continue
         again = point if first == "I" else point[0].lower() + point[1:]
         form = rng.choice(words_of("repetition")["narrated" if told else "restated"])
         sentence = form.replace("{s}", reworded(again, rng)) + "."

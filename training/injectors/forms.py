@@ -180,7 +180,7 @@ def forms_of(name: str, lines: Iterable[str], part: str = "replace") -> Iterator
 
 def _planted(data: dict[str, Any]) -> Iterator[str]:
     """The weak words of lists that operations plant."""
-    for key in ("seen", "heard", "felt", "thought", "claims"):
+    for key in ("seen", "heard", "felt", "thought", "claims", "public"):
         yield from data.get(key, ())
     for feeling in data.get("feelings", ()):
         yield from feeling["named"]

@@ -17,9 +17,10 @@ _COUNTING = frozenset(
 
 # Small words that the dictionary has as nouns too.
 _NO_NOUN = frozenset(
-    {"that", "which", "who", "what", "so", "as", "if", "while", "well", "will", "can", "may", "might", "must", "no", "he",
-     "she", "it", "we", "they", "i", "in", "on", "at", "by", "up", "down", "out", "off", "then", "than", "to", "how",
-     "when", "where", "why", "now", "here", "there", "all", "else", "one", "two", "three", "even", "still", "both"}
+    {"that", "which", "who", "what", "so", "as", "if", "while", "well", "will", "can", "may", "might", "must",
+     "no", "he", "she", "it", "we", "they", "i", "in", "on", "at", "by", "up", "down", "out", "off", "then",
+     "than", "to", "how", "when", "where", "why", "now", "here", "there", "all", "else", "one", "two", "three",
+     "even", "still", "both"}
 )
 
 

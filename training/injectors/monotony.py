@@ -39,6 +39,7 @@ _JOINT = re.compile(
     r"|, (?=([a-z]+ing) )"
     r"|(?:;|,? and|,? but|; and|; but|,? as|,? while) (?=(he|she|I|they|we) [a-z])"
 )
+_OBJECT_NEXT = re.compile(r" (?:the|a|an|his|her|my|their|its|it|him|them)\b")
 _THINGS = r"(?:the|a|an|his|her|my|their|no|some|two|three) [^,.;]{3,45}"
 _LISTED = re.compile(
     rf"(?P<front>(?:[A-Z][a-z]*|The [a-z]+) [a-z]+(?: (?:{_SMALL}))?) "
@@ -118,6 +119,8 @@ def _level(sentence: str) -> tuple[str, tuple[str, ...]] | None:
     subject = _SUBJECT.match(sentence)
     if subject is None or subject[1] in _NO_SUBJECT or not (subject[2] in _BE or past_lemma(subject[2])):
         return None
+    if sentence[subject.end() :].startswith(" by "):
+        return None
     return subject[1], tuple(_taken_apart(sentence[:-1], subject[1]))
 
 
@@ -130,6 +133,10 @@ def _taken_apart(sentence: str, who: str) -> Iterator[str]:
             continue
         verb = _past_of(word) if word else None
         if piece.endswith((" even", " just", " such", " so", " as", " not")):
+            continue
+        if joint[1] and joint[0] == ", " and not _OBJECT_NEXT.match(sentence, joint.end() + len(joint[1])):
+            continue
+        if joint[1] and re.search(r"\b(?:had|was|were) ", piece):
             continue
         if (joint[1] or "").endswith("ing") or piece.endswith((" had", " was", " were")):
             continue

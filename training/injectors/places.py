@@ -21,6 +21,7 @@ _WORD = re.compile(r"\w+(?:[’'-]\w+)*")
 _LAST_WORD = re.compile(r"([\w’']+) $")
 _STOP = re.compile(r"[.?!:;](?=[\s”\"’)]|$)")
 _SENTENCE_BEFORE = re.compile(r"(?:[.!?][)”\"]? |\n)$")
+_TITLE_BEFORE = re.compile(r"\b[A-Z][a-z]+ $")
 _TAG_BEFORE = re.compile(r"[,?!—-][”\"’'] $")
 # Sentences that have an opener, or no claim of their own to put one before.
 _OPENED = re.compile(
@@ -54,6 +55,7 @@ _ADVERBS = frozenset(
 _DEGREES = frozenset(
     {"very", "more", "most", "so", "too", "as", "less", "rather", "quite", "how", "equally", "least", "almost", "not"}
 )
+_NO_DEGREE = frozenset({"a", "an", "the", "in", "at", "on", "no", "every", "all", "always", "invariably", "everyone"})
 # After these "if" and "when" belong to what comes before them.
 _BEFORE_OTHER_IF = frozenset(
     {"as", "even", "only", "see", "know", "wonder", "ask", "asked", "wondered", "tell", "what", "sure", "or", "and"}
@@ -128,6 +130,8 @@ def out_of_place(text: str, match: re.Match[str]) -> bool:
         after = _AFTER_NUMBER.match(text, match.end())
         if after or word in _BESIDE_NUMBER or word.isdigit():
             return True
+    if slots.get("who") and _TITLE_BEFORE.search(text[max(0, start - 15) : start]):
+        return True
     if found[0].isupper() and found.split()[0] != "I" and not slots.get("who") and not starts_sentence(text, start):
         return True
     if found.startswith(("if ", "when ")) and word in _BEFORE_OTHER_IF:
@@ -172,7 +176,7 @@ def _graded(text: str, start: int, found: str, worse: str) -> bool:
         return False
     if found.endswith("ly") and word in _DEGREES:
         return True
-    return is_adjective(found.lower()) or first.endswith("ly") or first in ("a", "an", "the", "in", "at", "on", "no")
+    return is_adjective(found.lower()) or first.endswith("ly") or first in _NO_DEGREE
 
 
 def _piled(text: str, start: int, worse: str) -> bool:

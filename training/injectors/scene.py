@@ -22,10 +22,15 @@ _OBJECT = {"he": "him", "she": "her", "i": "me"}
 _REFLEXIVE = {"he": "himself", "she": "herself", "i": "myself"}
 _OWN = {"His": "he", "Her": "she", "My": "i"}
 _SCENE_START = re.compile(r"\b(?:The|A|An|There|His|Her|My|Their|Its)\b")
-_LIKENED = re.compile(r"\b(?:looked|sat|stood) (?:like|as|about as|less|more|so|very|just like)\b")
+_LIKENED = re.compile(
+    r"\b(?:looked|sat|stood|pushed) (?:like|as|about as|less|more|so|very|just like)\b|\blooked .* with\b"
+)
 _STANDING = re.compile(r"\b(?:was|were|had|seemed|appeared|looked)\b")
 _NO_SCENE = re.compile(
     r"[A-Z][a-z]* (?:next|few|following|fact|other|first|last|same|reason|truth|result|moment|little|while)\b"
+)
+_PAST = re.compile(
+    r"\b(?:was|were|had|[a-z]{2,}ed|came|went|took|gave|made|ran|rose|fell|stood|began|knew|grew|lit|left|kept|felt|sat|lay|saw)\b"
 )
 _NARRATOR = re.compile(r"\b(?:I|My|my|me)\b")
 _TIMELESS = re.compile(r"\b(?:is|are|has|have|will|may)\b")
@@ -74,6 +79,8 @@ def filtered(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
     for match in _SCENE_START.finditer(text):
         if starts_sentence(text, match.start()) and is_statement(text, match.start()):
             if who != "i" and _NARRATOR.search(text, match.start(), match.start() + 120):
+                continue
+            if not _PAST.search(text, match.start(), match.start() + 100):
                 continue
             if _NO_SCENE.match(text, match.start()) or _TIMELESS.search(text, match.start(), match.start() + 80):
                 continue

@@ -60,6 +60,8 @@ def cut_citation(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
         start = next((end for end in [*reversed(clauses), 0] if len(before[end:].split()) >= 5), None)
         if start is not None and len(before[start:].split()) <= 30 and not _CITATION.search(before, start):
             place = re.compile(re.escape(text[start : match.end()])).match(text, start)
+            if re.match(r"\([a-z]+\)", before[start:]):
+                continue
             loose = text[match.end() : match.end() + 3].startswith((", [", " [", " ("))
             if place and not loose and before[start:].count("(") == before[start:].count(")"):
                 yield changed(place, before[start:], criterion, "missing-citation/reference cut")

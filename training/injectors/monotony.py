@@ -132,7 +132,7 @@ def _taken_apart(sentence: str, who: str) -> Iterator[str]:
         if joint[3] and joint[3].lower() != who.lower():
             continue
         verb = _past_of(word) if word else None
-        if piece.endswith((" even", " just", " such", " so", " as", " not")):
+        if piece.endswith((" even", " just", " such", " so", " as", " not", " but", " and", " or")):
             continue
         if joint[1] and joint[0] == ", " and not _OBJECT_NEXT.match(sentence, joint.end() + len(joint[1])):
             continue

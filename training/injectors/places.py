@@ -74,7 +74,8 @@ _HEADS = frozenset(
      "positive", "numerous", "lots", "plenty", "quite", "few", "very", "repeatedly", "what", "people", "places",
      "drink", "stuff", "issues", "difficulties", "flowers", "trees", "bloated", "corporate", "petty", "self-serving",
      "greedy", "jumped-up", "armchair", "professional", "so-called", "self-appointed", "careerist", "crooks",
-     "everyone", "everybody", "nobody", "desk-bound"}
+     "everyone", "everybody", "nobody", "eggheads", "parasites", "gamblers", "screeching",
+     "starry-eyed", "desk-bound"}
 )
 _NOT_BEFORE_HEAD = _NOT_BEFORE_VERB | frozenset(
     {"all", "about", "than", "only", "at", "approximately", "first", "last", "past", "next", "very"}
@@ -110,6 +111,8 @@ def verb_tag(text: str, start: int, tag: str) -> str | None:
     before = word_before(text, start)
     wanted = {"VB": _BEFORE_VERB, "VBZ": _BEFORE_THIRD_PERSON}.get(tag)
     if before in _NOT_BEFORE_VERB or (wanted is not None and before not in wanted):
+        return None
+    if tag == "VBG" and (before == "such" or is_adjective(before)):
         return None
     if tag in ("VBD", "VBN"):
         before = word_before(text, start, over_adverbs=True)

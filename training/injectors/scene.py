@@ -23,7 +23,9 @@ _REFLEXIVE = {"he": "himself", "she": "herself", "i": "myself"}
 _OWN = {"His": "he", "Her": "she", "My": "i"}
 _SCENE_START = re.compile(r"\b(?:The|A|An|There|His|Her|My|Their|Its)\b")
 _LIKENED = re.compile(
-    r"\b(?:looked|sat|stood|pushed) (?:like|as|about as|less|more|so|very|just like)\b|\blooked .* with\b"
+    r"\b(?:sat|stood|pushed) (?:like|as|so|just like)\b"
+    r"|\blooked (?!at|up|down|over|out|into|round|around|back|about|from)"
+    r"|\blooked .* with\b"
 )
 _STANDING = re.compile(r"\b(?:was|were|had|seemed|appeared|looked)\b")
 _NO_SCENE = re.compile(

@@ -35,9 +35,13 @@ _AGENT = (
 _OF = r"(?: of (?:(?:the|a|an|his|her|their|its|our|my|this|these) )?(?:[a-z]+ )?[a-z]+)?"
 _THING = (
     r"(?:the|a|an|his|her|their|its|this|our|my|your|these|those|every|no|some|any|each|another|several|many|two"
-    rf"|three) (?:[a-z-]+ ){{0,2}}?[a-z]+{_OF}|him|it|them|us"
+    rf"|three) (?:(?!(?:{SMALL_WORDS})\b)[a-z-]+ ){{0,2}}?[a-z]+{_OF}|him|it|them|us"
 )
-_NO_TAIL = r"(?!(?:and|or|that|which|who|whom|whose|than|to|as|of|into|like)\b)"
+# A particle without an object of its own belongs to the verb ("put it down").
+_NO_TAIL = (
+    r"(?!(?:and|or|that|which|who|whom|whose|than|to|as|of|into|like)\b"
+    r"|(?:over|up|down|out|off|on|round|about|through|in|by) (?!(?:the|a|an|his|her|their|its|my|this)\b)|away|back)"
+)
 _CLAUSE_STARTS = (
     "[.!?] ", ", ", " and ", " but ", " that ", " when ", " if ", " because ", " as ", " while ", "[;:] ", "[“‘\n]"
 )  # fmt: skip
@@ -91,7 +95,9 @@ def passive(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
 
 
 def _many(noun: str) -> bool:
-    return singular(noun) is not None or (noun.endswith("s") and not noun.endswith(("ss", "us", "is")))
+    return singular(noun) is not None or (
+        noun.endswith("s") and not noun.endswith(("ss", "us", "is", "series", "news"))
+    )
 
 
 def _names_someone(text: str, match: re.Match[str]) -> bool:
@@ -126,6 +132,8 @@ def _turned(verb: str, modal: str | None, plural_agent: bool, several: bool) -> 
 def hidden_agent(text: str, criterion: str, rng: Random) -> Iterator[Edit]:
     """A belief or a finding that nobody holds any more ("It is believed that")."""
     for match in _BELIEF.finditer(text):
+        if word_before(text, match.start()) in ("do", "did", "does"):
+            continue
         lemma = past_lemma(match["verb"])
         be = f"{match['modal']} be" if match["modal"] else "was" if lemma else "is"
         lemma = lemma or lemminflect.getAllLemmas(match["verb"])["VERB"][0]

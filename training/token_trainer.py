@@ -21,6 +21,9 @@ from bwcoach.models import ModelCard
 from training.recipe import TrainRecipe
 from training.rows import IGNORED, Row
 
+# Batches of few different lengths: a matrix product is prepared anew for each.
+ROUNDED_TO = 64
+
 
 class Collator:
     """Rows of a batch, picked by number, side by side and padded on the right with a masked id.
@@ -34,7 +37,7 @@ class Collator:
 
     def __call__(self, items: Sequence[Mapping[str, int]]) -> dict[str, torch.Tensor]:
         rows = [self.rows[item["number"]] for item in items]
-        length = max(len(row.ids) for row in rows)
+        length = math.ceil(max(len(row.ids) for row in rows) / ROUNDED_TO) * ROUNDED_TO
         shape = (len(rows), length)
         ids, mask = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
         answer, labels = torch.zeros(shape, dtype=torch.bool), torch.full(shape, IGNORED)
@@ -82,8 +85,10 @@ class TokenTrainer(SFTTrainer):  # type: ignore[misc]
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
         causal = self.accelerator.unwrap_model(model).get_base_model()
-        hidden = self.read(input_ids=inputs["input_ids"], use_cache=False).last_hidden_state
-        return token_loss(hidden, causal.lm_head.weight, inputs, self.label_ids, self.settings)
+        # The trainer's own mixed precision hangs on the model's forward, which is not what is called here.
+        with self.accelerator.autocast():
+            hidden = self.read(input_ids=inputs["input_ids"], use_cache=False).last_hidden_state
+            return token_loss(hidden, causal.lm_head.weight, inputs, self.label_ids, self.settings)
 
 
 def token_loss(

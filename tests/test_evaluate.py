@@ -279,7 +279,9 @@ def test_only_the_card_of_what_the_recipe_made_gets_its_thresholds(recipe: Recip
     assert card_for(str(made)).thresholds == {}
     folder = evaluate(recipe)
     card = card_for(str(made))
-    fitted = json.loads((folder / "report.json").read_text(encoding="utf-8"))["judgements"][TUNED]
+    told = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    fitted = told["judgements"][TUNED]
+    assert card.fix_threshold == told["scrutiny"]["fixes"]["threshold"]["shipped"]
     assert set(card.thresholds) == set(card.labels)
     assert card.precision == round(fitted["scores"]["micro"]["precision"]["value"], 3)
     assert yaml.safe_load((made / CARD_FILE).read_text(encoding="utf-8"))["labels"] == card.labels

@@ -67,6 +67,8 @@ def evaluate(recipe: Recipe, model: str | None = None, against: Sequence[str] = 
     shared = under_two_rubrics(own, settings.most_shared) if own.exists() else ()
     if examples and not shared:
         missing.append(f"{own}: no text stands there under two rubrics, so no answers were compared by rubric.")
+    if examples and all(example.seen is not False for example in examples):
+        missing.append(f"{own}: nothing in the sample was kept from training, so only what is seen was measured.")
     prose = _prose(settings, {draft.rubric for draft in drafts}, recipe.seed, missing)
     edits = _read(settings.edits, read_marked_drafts, missing)
     pairs = _read(settings.pairs, read_pairs, missing)

@@ -137,7 +137,7 @@ def fixes_picture(fixes: Fixes) -> Figure:
     axes.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
     if fixes.threshold and fixes.threshold.shipped < NEVER_OFFERED:
         axes.axvline(fixes.threshold.shipped, color=INK, linewidth=0.8, linestyle="--", label="threshold")
-    axes.set(xlabel="offered from this probability on", xlim=(0, 1), ylim=(0, 1.02), title=f"Of {len(sure)} fixes")
+    axes.set(xlabel="offered from this probability on", xlim=(0, 1), ylim=(-0.03, 1.03), title=f"Of {len(sure)} fixes")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return figure

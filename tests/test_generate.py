@@ -48,7 +48,7 @@ SENTENCES = (
     "However, the council may be right about the roof, which needs new slates and new gutters this year.",
 )
 SETTINGS: dict[str, Any] = {
-    "authored": AUTHORED, "authored_versions": 3, "rules_per_criterion": 30, "held_out_forms": 0.3,
+    "authored": AUTHORED, "authored_versions": 3, "rules_per_criterion": 25, "held_out_forms": 0.3,
     "held_out_injector": "weak-transition/cut", "also_read": {"position-paper": ["creative-writing"]},
     "genre_share": 1.0,
 }  # fmt: skip
@@ -79,7 +79,7 @@ def swapped(paragraph: str, copy: int) -> str:
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_prose(tmp_path_factory.mktemp("corpus") / "texts", copies=3)
+    return write_prose(tmp_path_factory.mktemp("corpus") / "texts", copies=2)
 
 
 @pytest.fixture(scope="module")

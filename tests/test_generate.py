@@ -194,7 +194,8 @@ def test_a_whole_injector_can_be_held_out(tmp_path: Path) -> None:
     folder = made(tmp_path, authored=AUTHORED, held_out_injector="authored")
     assert rows(folder) == []
     held_out = [*rows(folder, "dev"), *rows(folder, "test")]
-    assert held_out
+    assert any(example.provenance.injectors for example in held_out)
+    assert all(seen(example) != bool(example.provenance.injectors) for example in held_out)
     assert "Never in train: 10% of the listed forms" in (folder / "README.md").read_text(encoding="utf-8")
 
 

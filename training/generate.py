@@ -21,7 +21,7 @@ from training.authored_examples import AuthoredExamples
 from training.corpus import Split
 from training.dataset_card import read_counts, write_counted
 from training.dataset_page import write_page
-from training.examples import read_examples
+from training.examples import Example, read_examples
 from training.injectors import authored, prompted
 from training.injectors.forms import FORMS
 from training.injectors.rules import rule_names
@@ -31,6 +31,7 @@ from training.prompted_examples import PromptedExamples
 from training.recipe import GenerateRecipe, Recipe
 from training.rule_examples import criteria_with_rules
 from training.rule_parts import RuleText
+from training.splits import marked_if_unseen
 
 CARD_FILE = "card.json"
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -110,7 +111,8 @@ class _Work:
     def _write_authored(self, split: Split) -> None:
         file = self._parts / f"authored-{split}.jsonl"
         if self._settings.authored and not file.exists() and not self._is_held_out(authored.Authored.name, split):
-            write_counted(self._authored.rows(split, self._kept_apart, self._held_out(split)), file, {})
+            rows = self._authored.rows(split, self._kept_apart, self._held_out(split))
+            write_counted(map(self._marked, rows), file, {})
 
     def _write_prompted(self, split: Split) -> None:
         settings = self._settings
@@ -128,7 +130,11 @@ class _Work:
                 settings.prompted_per_criterion, settings.clean_share, self._seed,
                 self._kept_apart, self._held_out(split),
             )  # fmt: skip
-            write_counted(maker.rows(load_rubric(text.rubric), text.cut(), split), file, maker.unused)
+            rows = maker.rows(load_rubric(text.rubric), text.cut(), split)
+            write_counted(map(self._marked, rows), file, maker.unused)
+
+    def _marked(self, example: Example) -> Example:
+        return marked_if_unseen(example, self._settings.held_out_forms, self._settings.held_out_injector)
 
     def _backend(self, model: str) -> Backend:
         if model not in self._backends:

@@ -20,7 +20,7 @@ from training.leaks import HeldOutTexts, KeptApart
 from training.passages import passages
 from training.recipe import GenerateRecipe
 from training.rule_plan import Plan, Rates, room
-from training.splits import is_held_out
+from training.splits import is_held_out, marked_if_unseen
 
 GENRE_PAIR = "genre-pair"
 MOST_PASSAGES = 64
@@ -70,18 +70,19 @@ class Weakener:
 
     def __init__(self, settings: GenerateRecipe, split: Split) -> None:
         self._rules = Rules()
-        self._settings = settings
+        self._held_out = (settings.held_out_forms, settings.held_out_injector)
         self._split = split
 
     def inject(self, passage: Example, criterion: Criterion, rng: Random) -> Example | None:
         for _ in range(_TRIES):
             weaker = self._rules.inject(passage, criterion, rng)
-            if weaker is None or self._split != "train" or not self.is_held_out(weaker):
+            if weaker is None or self._split != "train" or not is_held_out(weaker, *self._held_out):
                 return weaker
         return None
 
-    def is_held_out(self, example: Example) -> bool:
-        return is_held_out(example, self._settings.held_out_forms, self._settings.held_out_injector)
+    def marked(self, example: Example) -> Example:
+        """With the mark of what is not trained on, where it is."""
+        return marked_if_unseen(example, *self._held_out)
 
 
 class RuleExamples:
@@ -118,10 +119,10 @@ class RuleExamples:
             for example in self._version(passage, number, first, rng):
                 if example.text not in texts:
                     texts.add(example.text)
-                    yield self._told(example)
+                    yield self._weakener.marked(example)
         if self._also and rng.random() < self._settings.genre_share:
             for example in self._genre_pair(passage, rng):
-                yield self._told(example)
+                yield self._weakener.marked(example)
 
     def _must_stay_out(self, text: str) -> bool:
         if self._kept_apart.shared(text):
@@ -182,9 +183,3 @@ class RuleExamples:
                 provenance=origin,
                 pair=f"{passage.id}/{GENRE_PAIR}",
             )
-
-    def _told(self, example: Example) -> Example:
-        """With the word that it is of what is not trained on, where it is."""
-        if self._weakener.is_held_out(example):
-            return replace(example, provenance=replace(example.provenance, unseen=True))
-        return example

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cache
 
 from training.corpus import Split, split_of
@@ -49,6 +50,13 @@ def is_held_out(example: Example, forms: float, injector: str | None) -> bool:
         form_held_out(form, forms) or (injector is not None and f"{form} ".startswith(f"{injector} "))
         for form in origin.forms
     )
+
+
+def marked_if_unseen(example: Example, forms: float, injector: str | None) -> Example:
+    """The example of dev or test, with the mark that `seen` reads where it has what is held out."""
+    if is_held_out(example, forms, injector):
+        return replace(example, provenance=replace(example.provenance, unseen=True))
+    return example
 
 
 def seen(example: Example) -> bool:

@@ -30,7 +30,7 @@ class RuleText:
 
     @property
     def name(self) -> str:
-        return load_rubric(self.rubric).name
+        return _rubric(self.rubric).name
 
     @property
     def plan_file(self) -> Path:
@@ -64,7 +64,7 @@ def prepare(text: RuleText) -> None:
     shards = text.cut()
     if text.plan_file.exists():
         return
-    rubric = load_rubric(text.rubric)
+    rubric = _rubric(text.rubric)
     rates = measure_rates(shards.sample, rubric, text.settings, text.seed)
     criteria = [criterion.id for criterion in criteria_with_rules(rubric)]
     wanted = text.settings.rules_per_criterion
@@ -77,7 +77,7 @@ def write(part: RulePart) -> None:
     held_out = held_out_texts(text.parts) if part.split == "train" else None
     plan = Plan.read(text.plan_file)
     maker = RuleExamples(
-        load_rubric(text.rubric), plan, settings, text.seed, part.split,
+        _rubric(text.rubric), plan, settings, text.seed, part.split,
         kept_apart(settings.kept_apart), held_out,
     )  # fmt: skip
     documents = read_documents(text.cut().path(part.split, part.number))
@@ -103,6 +103,9 @@ def kept_apart(files: tuple[Path, ...]) -> KeptApart:
 
 
 # Read once a process.
+_rubric = lru_cache(8)(load_rubric)
+
+
 @lru_cache(1)
 def _held_out_texts(index: Path) -> HeldOutTexts:
     return HeldOutTexts(index)

@@ -6,6 +6,7 @@ window. Speeds in words and tokens a second depend on the machine; the ratios ha
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -22,14 +23,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "bwcoach" / "ui" / "examples
 LENGTHS = (300, 1_000, 3_000, 10_000)
 REPEATS = 3
 PLAIN_ANSWER_TOKENS = 256
-FINDINGS = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {"quote": {"type": "string"}, "criterion": {"type": "string"}},
-        "required": ["quote", "criterion"],
-    },
-}
+LONGEST_QUOTE = 60
 
 
 def draft_of(words: int) -> Draft:
@@ -81,8 +75,22 @@ def tokens_read(draft: Draft, rubric: Rubric, coach: Coach) -> int:
     return total
 
 
-def plain_seconds(draft: Draft, rubric: Rubric, coach: Coach) -> float:
-    """Chat completions with a JSON schema over the same windows, each answer up to PLAIN_ANSWER_TOKENS long."""
+def findings_schema(rubric: Rubric, fewest: int) -> dict[str, object]:
+    """A list of at least so many findings, each a criterion and a quote of at most LONGEST_QUOTE characters."""
+    finding = {
+        "type": "object",
+        "properties": {
+            "quote": {"type": "string", "maxLength": LONGEST_QUOTE},
+            "criterion": {"enum": list(rubric.ids)},
+        },
+        "required": ["quote", "criterion"],
+    }
+    return {"type": "array", "items": finding, "minItems": fewest}
+
+
+def plain_seconds(draft: Draft, rubric: Rubric, coach: Coach, fewest: int) -> float:
+    """Chat completions with a JSON schema over the same windows, each answer up to PLAIN_ANSWER_TOKENS long and of at
+    least `fewest` findings."""
     model = llama_cpp.Llama(
         str(coach.card.path(coach.card.base)), n_ctx=coach.card.context, verbose=False, n_threads=2, n_threads_batch=2
     )
@@ -96,7 +104,7 @@ def plain_seconds(draft: Draft, rubric: Rubric, coach: Coach) -> float:
                 {"role": "system", "content": f"Mark the weaknesses of this {rubric.title}: {criteria}."},
                 {"role": "user", "content": passage},
             ],
-            response_format={"type": "json_object", "schema": FINDINGS},
+            response_format={"type": "json_object", "schema": findings_schema(rubric, fewest)},
             max_tokens=PLAIN_ANSWER_TOKENS,
             temperature=0.0,
         )
@@ -129,8 +137,12 @@ def main() -> None:
         first = first_finding_seconds(draft, rubric, coach)
         print(f"{draft.word_count:5d}   {seconds:7.3f}   {1000 * seconds / draft.word_count:22.3f}   {first:17.3f}")
     engine = engine_seconds(thousand, rubric, coach)
-    plain = plain_seconds(thousand, rubric, coach)
-    print(f"plain way (chat completion, JSON schema) / engine: {plain / engine:.1f} times the seconds for 1000 words")
+    windows = len(list(thousand.windows(coach.backend.count, coach.card.window.tokens, coach.card.window.context)))
+    found = len([finding for step in diagnose(thousand, rubric, coach) for finding in step.findings])
+    # A base that was never taught may well say at once that there is nothing, which takes no time and helps nobody.
+    for fewest, how in ((0, "as it likes"), (math.ceil(found / windows), "as many findings a window as the engine")):
+        plain = plain_seconds(thousand, rubric, coach, fewest)
+        print(f"plain way (chat completion, JSON schema), {how}: {plain / engine:.1f} times the seconds of the engine")
     speed = tokens_read(thousand, rubric, coach) / engine
     alone = llama_cpp_tokens_per_second(coach)
     print(f"engine / llama.cpp alone: {speed:.0f} / {alone:.0f} tokens a second = {speed / alone:.2f}")

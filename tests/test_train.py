@@ -24,7 +24,7 @@ from tests.tiny import tiny
 from training.examples import Example, Provenance, write_examples
 from training.recipe import GenerateRecipe, Recipe, TrainRecipe
 from training.rows import IGNORED, Row, fix_rows, lines_row, refuse_long, shuffled_by_length, tags_row
-from training.token_trainer import Collator
+from training.token_trainer import ROUNDED_TO, Collator
 from training.train import is_llama_2, new_card, read_rows, train
 
 TEXT = "The rent is rising due to the fact that stuff happened. Nobody built a house."
@@ -131,11 +131,14 @@ def test_batches_hold_rows_of_about_one_length_and_every_row_once() -> None:
 def test_a_batch_keeps_each_row_s_tokens_targets_and_questions() -> None:
     rows = [Row("a", (5, 6, 7), 2, ((0, 1),), (0, 1)), Row("b", (8, 9), labels=(IGNORED, 9))]
     batch = Collator(rows, 2)([{"number": 0}, {"number": 1}])
-    assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 9, 0]]
-    assert batch["answer"].tolist() == [[False, True, True], [False, False, False]]
+    padding = [0] * (ROUNDED_TO - 3)
+    assert batch["input_ids"].tolist() == [[5, 6, 7, *padding], [8, 9, 0, *padding]]
+    assert batch["answer"][:, :3].tolist() == [[False, True, True], [False, False, False]]
+    assert not batch["answer"][:, 3:].any()
     assert batch["weak"].tolist() == [[0, 1], [0, 0]]
     assert batch["asked"].tolist() == [[1, 1], [1, 1]]
-    assert batch["labels"].tolist() == [[IGNORED] * 3, [IGNORED, 9, IGNORED]]
+    assert batch["labels"][:, :3].tolist() == [[IGNORED] * 3, [IGNORED, 9, IGNORED]]
+    assert (batch["labels"][:, 3:] == IGNORED).all()
 
 
 def losses(folder: Path) -> list[float]:
